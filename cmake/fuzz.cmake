@@ -1,0 +1,11 @@
+# libFuzzer programs, fuzz_<parser>, from tests/fuzz/<parser>/fuzz.c (clang only).
+file(GLOB fuzzer_sources CONFIGURE_DEPENDS tests/fuzz/*/fuzz.c)
+foreach(source ${fuzzer_sources})
+  get_filename_component(dir ${source} DIRECTORY)
+  get_filename_component(parser ${dir} NAME)
+  add_executable(fuzz_${parser} ${source})
+  target_include_directories(fuzz_${parser} PRIVATE src)
+  target_compile_options(fuzz_${parser} PRIVATE -fsanitize=fuzzer)
+  target_link_options(fuzz_${parser} PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(fuzz_${parser} PRIVATE tuwen_static)
+endforeach()

@@ -1,0 +1,123 @@
+/* tuwen/encode.h – pictures and texts into features, and what is done with features: similarity
+ * and zero-shot classification. */
+#ifndef TUWEN_ENCODE_H
+#define TUWEN_ENCODE_H
+
+#include "tuwen/base.h"
+#include "tuwen/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A model on a backend, with its packed weights and scratch memory. One thread at a time uses an
+ * encoder; make a clone for each further thread (clones share the packed weights). The model and
+ * the pool must outlive it. */
+typedef struct tw_encoder tw_encoder;
+
+typedef struct tw_encoder_options {
+    size_t struct_size;
+    const char *backend; /* NULL or "cpu" */
+    int32_t batch;       /* most items computed at once, 1..4096; 0 = 8 */
+    bool vision_only, text_only; /* leave the other tower unpacked */
+    const tw_hooks *hooks; /* may be NULL; progress of the long calls below; stays in use */
+} tw_encoder_options;
+
+#define TW_ENCODER_OPTIONS_INIT {sizeof(tw_encoder_options), 0, 0, false, false, 0}
+
+/* Errors: TW_ERR_ARGUMENT, TW_ERR_UNSUPPORTED (backend), TW_ERR_NO_MEMORY. `options` may be NULL. */
+TW_API tw_status tw_encoder_create(const tw_model *model, tw_pool *pool,
+                                   const tw_encoder_options *options, tw_encoder **out,
+                                   tw_error *err);
+TW_API tw_status tw_encoder_clone(const tw_encoder *encoder, tw_encoder **out, tw_error *err);
+TW_API void tw_encoder_free(tw_encoder *encoder);
+
+/* What is really used, one line: "cpu avx2, f32, 2 threads". Borrowed from the encoder. */
+TW_API const char *tw_encoder_description(const tw_encoder *encoder);
+
+/* Encoded bytes of one picture, borrowed for the call. */
+typedef struct tw_bytes {
+    const void *data;
+    size_t n_bytes;
+} tw_bytes;
+
+/* Preprocessed pixels -> un-normalised features.
+ *   pixels    f32 [n, 3, R, R], C order
+ *   features  out, f32 [n, E]
+ * Numeric contract: row i depends on pixels[i] alone, to the bit, whatever n, batch and threads.
+ * Source: Chinese-CLIP cn_clip/clip/model.py encode_image. */
+TW_API tw_status tw_encode_pixels(tw_encoder *encoder, const float *pixels, size_t n,
+                                  float *features, tw_error *err);
+
+/* Token ids -> un-normalised features.
+ *   ids       i32 [n, length], zero-padded rows; only the part up to the last non-zero id of a row
+ *             is computed, which is exact (padding cannot matter)
+ *   features  out, f32 [n, E]
+ * Errors: TW_ERR_ARGUMENT (length 1..n_positions; an id outside the vocabulary; an all-zero row). */
+TW_API tw_status tw_encode_ids(tw_encoder *encoder, const int32_t *ids, size_t n, int32_t length,
+                               float *features, tw_error *err);
+
+/* Encoded pictures -> un-normalised features. A picture that cannot be read does not stop the
+ * others: its row is NaN and its entry of `errors` is set (others' status stays TW_OK).
+ *   errors   out, [n]; may be NULL: then the first bad picture ends the call with its error
+ *   recipe   NULL = the model's */
+TW_API tw_status tw_encode_images(tw_encoder *encoder, const tw_bytes *images, size_t n,
+                                  const tw_recipe *recipe, const tw_image_options *options,
+                                  float *features, tw_error *errors, tw_error *err);
+
+/* Texts (NUL-terminated UTF-8) -> un-normalised features.
+ *   truncated  out, [n], whether a text was cut; may be NULL */
+TW_API tw_status tw_encode_texts(tw_encoder *encoder, const char *const *texts, size_t n,
+                                 const tw_text_options *options, float *features, bool *truncated,
+                                 tw_error *err);
+
+/* Divides each row of [n, dim] by its L2 norm, in place. A zero row becomes NaN, as in the
+ * original. */
+TW_API void tw_normalize(float *features, size_t n, size_t dim);
+
+/* Cosines, logits and probabilities of n_images x n_texts from un-normalised or normalised rows.
+ *   logit_scale  log-scale: logits = exp(logit_scale) * cosine
+ *   cosine, logits, probs  out, f32 [n_images, n_texts]; each may be NULL; probs = softmax over
+ *                the texts of a row */
+TW_API tw_status tw_similarity(const float *images, size_t n_images, const float *texts,
+                               size_t n_texts, size_t dim, float logit_scale, float *cosine,
+                               float *logits, float *probs, tw_error *err);
+
+/* Class vectors for zero-shot classification: per label all templates are filled in ("{}" is the
+ * label; a template without "{}" is an error), lower-cased with straight quotes, encoded,
+ * normalised, averaged and normalised again.
+ *   weights  out, f32 [n_labels, E]
+ * Source: Chinese-CLIP cn_clip/eval/zeroshot_evaluation.py. */
+TW_API tw_status tw_zeroshot_weights(tw_encoder *encoder, const char *const *labels,
+                                     size_t n_labels, const char *const *templates,
+                                     size_t n_templates, float *weights, tw_error *err);
+
+/* One result of a ranking. */
+typedef struct tw_match {
+    uint32_t index; /* of the label */
+    float cosine;
+    float prob;     /* softmax(scale x cosine) over all labels */
+} tw_match;
+
+/* The k best labels of each picture, best first, ties in label order.
+ *   images   f32 [n, dim]; weights f32 [n_labels, dim], normalised rows
+ *   scale    multiplies the cosine before the softmax; Chinese-CLIP's script uses 100
+ *   matches  out, [n, k]; k in 1..n_labels */
+TW_API tw_status tw_classify(const float *images, size_t n, const float *weights, size_t n_labels,
+                             size_t dim, float scale, size_t k, tw_match *matches, tw_error *err);
+
+/* Numeric self-check of this build on this machine: a JPEG that the library carries is decoded
+ * and resized, and a tiny network is run, both against stored results. `report` gets one line a
+ * check ("ok …" or "FAILED …"). Errors: TW_ERR_MISMATCH when a check fails. */
+TW_API tw_status tw_self_check(tw_pool *pool, void (*report)(void *user, const char *line),
+                               void *user, tw_error *err);
+
+/* Name of the instruction set in use ("ref", "avx2", "avx512", "neon"), after the cap by the
+ * environment variable TUWEN_CPU; and of the best this processor has. Static storage. */
+TW_API const char *tw_isa_name(void);
+TW_API const char *tw_isa_best(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,139 @@
+/* tuwen/model.h – checkpoints into model files, and model files into models. */
+#ifndef TUWEN_MODEL_H
+#define TUWEN_MODEL_H
+
+#include "tuwen/base.h"
+#include "tuwen/image.h"
+#include "tuwen/text.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------------------ architecture */
+
+typedef enum tw_vision_kind { TW_VISION_NONE = 0, TW_VISION_VIT = 1, TW_VISION_RESNET = 2 } tw_vision_kind;
+typedef enum tw_text_kind { TW_TEXT_NONE = 0, TW_TEXT_BERT = 1 } tw_text_kind;
+typedef enum tw_activation { TW_ACT_NONE = 0, TW_QUICK_GELU = 1, TW_GELU_ERF = 2, TW_RELU = 3 } tw_activation;
+
+TW_API const char *tw_activation_name(tw_activation v); /* "quick_gelu", "gelu", "relu" */
+
+/* The image tower. `width` is W of a ViT, the base width w (64 for RN50) of a ModifiedResNet. */
+typedef struct tw_vision_config {
+    tw_vision_kind kind;
+    int32_t image_size; /* R */
+    int32_t patch_size; /* ViT only */
+    int32_t width;
+    int32_t n_layers;  /* ViT blocks */
+    int32_t stages[4]; /* bottlenecks a stage, ResNet only */
+    int32_t head_width;
+    int32_t n_heads;   /* of a ViT block, or of the attention pool */
+    int32_t mlp_width; /* ViT only */
+    tw_activation activation;
+    float norm_eps;
+} tw_vision_config;
+
+/* The BERT text tower. */
+typedef struct tw_text_config {
+    tw_text_kind kind;
+    int32_t vocab_size;
+    int32_t width;
+    int32_t n_layers;
+    int32_t n_heads;
+    int32_t mlp_width;
+    int32_t n_positions;    /* rows of the position table; the longest sequence */
+    int32_t n_token_types;
+    int32_t context_length; /* default length of a tokenized text */
+    tw_activation activation;
+    float norm_eps;
+} tw_text_config;
+
+typedef struct tw_arch {
+    size_t struct_size;
+    char name[64]; /* "ViT-B-16@RoBERTa-wwm-ext-base-chinese" when it is a released one, else made up */
+    int32_t embed_dim; /* E, both towers */
+    tw_vision_config vision;
+    tw_text_config text;
+} tw_arch;
+
+/* ---------------------------------------------------------------------------------- convert */
+
+/* Everything a checkpoint may leave open. All zero: recognise from names and shapes. */
+typedef struct tw_convert_options {
+    size_t struct_size;
+    const char *arch;          /* a released name ("ViT-B-16", "RN50", "ViT-B-16@RBT3-chinese"), or
+                                  "VISION.json,TEXT.json" in Chinese-CLIP's config format */
+    const char *vision_config; /* path of a vision JSON; wins over `arch` */
+    const char *text_config;   /* path of a text JSON */
+    int32_t vision_head_width; /* settles --head-width where shapes cannot; 0 = by table */
+    int32_t text_head_width;
+    tw_activation activation;  /* of the image tower; TW_ACT_NONE = by family */
+    const char *vocab;         /* path of a vocab.txt; NULL = Chinese-CLIP's, built in, when its
+                                  size is the text tower's */
+    const tw_recipe *recipe;   /* NULL = the family's own at the model's resolution */
+    int precision;             /* -1 = each tensor as stored, else TW_F32, TW_F16 or TW_BF16 */
+    bool vision_only, text_only;
+    int32_t context_length;    /* 0 = 52 */
+    const char *source_sha256; /* hex digest of the checkpoint, recorded as provenance; may be NULL */
+    const tw_hooks *hooks;     /* may be NULL */
+} tw_convert_options;
+
+#define TW_CONVERT_OPTIONS_INIT {sizeof(tw_convert_options), 0, 0, 0, 0, 0, TW_ACT_NONE, 0, 0, -1, false, false, 0, 0, 0}
+
+/* Reads the checkpoint at `checkpoint` (nothing in it is ever executed) and writes a model file
+ * (GGUF v3, docs/FORMAT.md) to `path`. The file appears by rename when it is complete; on failure
+ * nothing is left. `options` may be NULL. Memory: the checkpoint is mapped, tensors are streamed.
+ * Errors: TW_ERR_IO, TW_ERR_FORMAT, TW_ERR_UNSUPPORTED, TW_ERR_MISMATCH, TW_ERR_AMBIGUOUS,
+ * TW_ERR_LIMIT, TW_ERR_CANCELLED. */
+TW_API tw_status tw_convert(const char *checkpoint, const char *path,
+                            const tw_convert_options *options, tw_error *err);
+
+/* ------------------------------------------------------------------------------------ model */
+
+/* An opened model file: immutable, mapped read-only, shareable between threads. The file must not
+ * be changed while it is open. */
+typedef struct tw_model tw_model;
+
+/* Opens a model file written by tw_convert(). Errors: TW_ERR_IO, TW_ERR_FORMAT,
+ * TW_ERR_UNSUPPORTED (a GGUF file of another kind), TW_ERR_MISMATCH (tensor of another shape). */
+TW_API tw_status tw_model_open(const char *path, tw_model **out, tw_error *err);
+TW_API void tw_model_free(tw_model *model);
+
+/* All of these borrow from the model. */
+TW_API const tw_arch *tw_model_arch(const tw_model *model);
+TW_API const tw_recipe *tw_model_recipe(const tw_model *model);       /* of the image tower */
+TW_API const tw_tokenizer *tw_model_tokenizer(const tw_model *model); /* NULL: image tower only */
+TW_API float tw_model_logit_scale(const tw_model *model); /* log-scale, as stored: exp() is used */
+TW_API const char *tw_model_path(const tw_model *model);
+
+/* Where the model came from; empty strings when not recorded. */
+typedef struct tw_provenance {
+    size_t struct_size;
+    const char *name;          /* general.name */
+    const char *source_file;   /* base name of the checkpoint */
+    const char *source_sha256; /* 64 hex digits */
+    const char *source_format; /* e.g. "torch-zip" */
+    const char *converter;     /* e.g. "tuwen 0.1.0" */
+} tw_provenance;
+
+TW_API void tw_model_provenance(const tw_model *model, tw_provenance *out);
+
+/* Size of the model: tensors, parameters, bytes of weights, and how many tensors of each type. */
+typedef struct tw_model_size {
+    size_t struct_size;
+    uint64_t n_tensors, n_parameters, n_vision_parameters, n_text_parameters;
+    uint64_t weight_bytes, file_bytes;
+    uint64_t n_tensors_f32, n_tensors_f16, n_tensors_bf16;
+} tw_model_size;
+
+TW_API void tw_model_get_size(const tw_model *model, tw_model_size *out);
+
+/* A tensor of the model by index 0..n_tensors-1, in file order. `shape` has `n_dims` (0..4)
+ * entries, outermost first. Returns false when out of range. */
+TW_API bool tw_model_tensor(const tw_model *model, uint64_t index, const char **name,
+                            tw_dtype *dtype, int *n_dims, int64_t shape[4]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
