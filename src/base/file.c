@@ -34,7 +34,7 @@ static tw_status open_regular(const char *path, int *fd, off_t *n_bytes, tw_erro
 tw_status tw_map_file(const char *path, tw_mapped_file *out, tw_error *err) {
     *out = (tw_mapped_file){0};
     int fd;
-    off_t n;
+    off_t n = 0;
     TW_TRY(open_regular(path, &fd, &n, err));
     tw_status status = TW_OK;
     if (n > 0) {

@@ -14,9 +14,6 @@ tw_status tw_npy_parse(const void *data, size_t n_bytes, tw_tensor *out, tw_erro
 tw_status tw_npy_write_header(tw_output *out, tw_dtype dtype, int n_dims, const int64_t *shape,
                               tw_error *err);
 
-/* Bytes of that header, which depend on the shape's digits. */
-#define TW_NPY_MAX_HEADER 192
-
 /* A whole array at once, atomically, to `path`. */
 tw_status tw_npy_save(const char *path, tw_dtype dtype, int n_dims, const int64_t *shape,
                       const void *data, tw_error *err);
