@@ -1,0 +1,50 @@
+/* The one interface every backend offers: what it can do, and rows in, feature rows out. A backend
+ * knows nothing of pictures, words, batching policy or normalisation: encode/ does those. */
+#ifndef BACKEND_BACKEND_H
+#define BACKEND_BACKEND_H
+
+#include "model/model.h"
+
+#define TW_BACKEND_ABI 1u
+
+typedef struct tw_backend_state tw_backend_state; /* each backend's own */
+
+/* Token rows of any lengths, back to back: row i is ids[offset[i] .. offset[i+1]). */
+typedef struct tw_token_rows {
+    const int32_t *ids;
+    const size_t *offset; /* [n + 1], offset[0] = 0 */
+    size_t n;
+} tw_token_rows;
+
+typedef struct tw_backend_options {
+    int32_t max_batch;           /* pictures, or texts of full context length, at once */
+    bool vision_only, text_only; /* the other tower is not loaded */
+    const tw_hooks *hooks;       /* may be NULL */
+} tw_backend_options;
+
+typedef struct tw_backend {
+    uint32_t abi;
+    const char *name; /* "cpu" */
+
+    /* Binds a model. `pool` and `model` outlive the state. */
+    tw_status (*open)(const tw_model *model, tw_pool *pool, const tw_backend_options *options,
+                      tw_backend_state **out, tw_error *err);
+    /* A further state for another thread, sharing weights. */
+    tw_status (*clone)(const tw_backend_state *state, tw_backend_state **out, tw_error *err);
+    void (*close)(tw_backend_state *state);
+
+    /* "avx2, f32, 2 threads": what is really used, into buf. */
+    void (*describe)(const tw_backend_state *state, char *buf, size_t n_bytes);
+
+    /* pixels f32 [n, 3, R, R], n <= max_batch -> features f32 [n, E] */
+    tw_status (*encode_pixels)(tw_backend_state *state, const float *pixels, size_t n,
+                               float *features, tw_error *err);
+    /* at most max_batch * context_length tokens, each row 1..n_positions -> features f32 [n, E];
+     * ids are inside the vocabulary (the caller has checked) */
+    tw_status (*encode_tokens)(tw_backend_state *state, const tw_token_rows *rows, float *features,
+                               tw_error *err);
+} tw_backend;
+
+extern const tw_backend tw_backend_cpu;
+
+#endif

@@ -1,0 +1,260 @@
+/* Transformer blocks, pre-norm (ViT) and post-norm (BERT), over sequences of any lengths. */
+#include "backend/cpu/cpu.h"
+
+#include "base/pool.h"
+#include "base/size.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------------------ attention */
+
+typedef struct attention_job {
+    const tw_kernels *kernels;
+    const tw_attention *a;
+    size_t scratch_room; /* floats a task may use */
+    size_t n_slots;
+    size_t n_units; /* sequences x heads */
+} attention_job;
+
+/* Unit u = sequence u / n_heads, head u % n_heads. */
+static void attention_unit(const attention_job *job, size_t u, float *scratch) {
+    const tw_attention *a = job->a;
+    size_t i = u / a->n_heads, column = u % a->n_heads * a->head_width;
+    size_t begin = a->seq->offset[i], n_kv = a->seq->offset[i + 1] - begin;
+    size_t q_row = a->one_query ? i : begin, n_q = a->one_query ? 1 : n_kv;
+    job->kernels->attention_f32(
+        a->q + q_row * a->ldq + column, a->ldq, a->k + begin * a->ldk + column, a->ldk,
+        a->v + begin * a->ldv + column, a->ldv, n_q, n_kv, a->head_width,
+        1.0f / sqrtf((float)a->head_width), a->out + q_row * a->ldo + column, a->ldo, scratch);
+}
+
+/* A task owns one slot of scratch and takes every n_slots-th unit. */
+static void attention_task(void *arg, int index) {
+    const attention_job *job = arg;
+    float *scratch = job->a->scratch + (size_t)index * job->scratch_room;
+    for (size_t u = (size_t)index; u < job->n_units; u += job->n_slots)
+        attention_unit(job, u, scratch);
+}
+
+static size_t attention_slots(const tw_backend_state *s, size_t n_units) {
+    size_t slots = (size_t)tw_pool_threads(s->pool);
+    slots = slots == 1 ? 1 : slots * 4;
+    return TW_MIN(slots, n_units);
+}
+
+static size_t attention_room(const tw_backend_state *s, const tw_sequences *seq,
+                             size_t head_width) {
+    return tw_scratch_room(s->kernels->attention_scratch(seq->longest, seq->longest, head_width));
+}
+
+size_t tw_attention_scratch(const tw_backend_state *s, const tw_sequences *seq, size_t n_heads,
+                            size_t head_width) {
+    return attention_room(s, seq, head_width) * attention_slots(s, seq->n * n_heads);
+}
+
+void tw_run_attention(tw_backend_state *s, const tw_attention *a) {
+    attention_job job = {
+        .kernels = s->kernels,
+        .a = a,
+        .scratch_room = attention_room(s, a->seq, a->head_width),
+        .n_units = a->seq->n * a->n_heads,
+    };
+    job.n_slots = attention_slots(s, job.n_units);
+    tw_pool_run(s->pool, attention_task, &job, (int)job.n_slots);
+}
+
+/* --------------------------------------------------------------------------------- blocks */
+
+/* Buffers of one run; W width, M MLP width, T rows. */
+typedef struct buffers {
+    float *normed; /* [T, W] */
+    float *qkv;    /* [T, 3W] */
+    float *mixed;  /* [T, W] heads' output */
+    float *hidden; /* [T, M] */
+    float *attention;
+    float *first; /* [n, W] queries of the last block */
+} buffers;
+
+size_t tw_transformer_scratch(const tw_backend_state *s, const tw_transformer *t,
+                              const tw_sequences *seq) {
+    size_t rows = seq->n_rows, w = t->width;
+    return 2 * tw_scratch_room(rows * w) + tw_scratch_room(rows * 3 * w) +
+           tw_scratch_room(rows * t->mlp_width) + tw_scratch_room(seq->n * w) +
+           tw_attention_scratch(s, seq, t->n_heads, w / t->n_heads);
+}
+
+static void run(tw_backend_state *s, const float *a, size_t lda, size_t m, const tw_matrix *w,
+                float *c, size_t ldc) {
+    tw_product p = {.a = a, .lda = lda, .m = m, .w = w, .c = c, .ldc = ldc};
+    tw_run_product(s, &p);
+}
+
+/* q, k and v of all rows, into qkv [T, 3W]. */
+static void project_qkv(tw_backend_state *s, const tw_block *b, const float *x, size_t n_rows,
+                        size_t w, float *qkv) {
+    if (w % s->kernels->nr == 0) {
+        tw_matrix all = {b->q.packed, b->q.bias, 3 * w, w};
+        run(s, x, w, n_rows, &all, qkv, 3 * w);
+        return;
+    }
+    run(s, x, w, n_rows, &b->q, qkv, 3 * w);
+    run(s, x, w, n_rows, &b->k, qkv + w, 3 * w);
+    run(s, x, w, n_rows, &b->v, qkv + 2 * w, 3 * w);
+}
+
+/* Only keys and values of all rows; queries come from the first rows. */
+static void project_kv(tw_backend_state *s, const tw_block *b, const float *x, size_t n_rows,
+                       size_t w, float *qkv) {
+    if (w % s->kernels->nr == 0) {
+        tw_matrix both = {b->k.packed, b->k.bias, 2 * w, w};
+        run(s, x, w, n_rows, &both, qkv + w, 3 * w);
+        return;
+    }
+    run(s, x, w, n_rows, &b->k, qkv + w, 3 * w);
+    run(s, x, w, n_rows, &b->v, qkv + 2 * w, 3 * w);
+}
+
+static void gather_first(const tw_sequences *seq, const float *x, size_t w, float *out) {
+    for (size_t i = 0; i < seq->n; i++)
+        memcpy(out + i * w, x + seq->offset[i] * w, w * sizeof *out);
+}
+
+/* Attention of one block. `x` is the block's input, `normed` what the projections read (LN of x
+ * in a pre-norm block, x itself otherwise). With `last`, x becomes [n, W] rows in x_out. */
+static void attend(tw_backend_state *s, const tw_transformer *t, const tw_block *b,
+                   const tw_sequences *seq, const float *normed, bool last, const buffers *f) {
+    size_t w = t->width;
+    tw_attention a = {
+        .q = f->qkv,
+        .k = f->qkv + w,
+        .v = f->qkv + 2 * w,
+        .ldq = 3 * w,
+        .ldk = 3 * w,
+        .ldv = 3 * w,
+        .out = f->mixed,
+        .ldo = w,
+        .n_heads = t->n_heads,
+        .head_width = w / t->n_heads,
+        .seq = seq,
+        .scratch = f->attention,
+    };
+    if (last) {
+        project_kv(s, b, normed, seq->n_rows, w, f->qkv);
+        gather_first(seq, normed, w, f->first);
+        /* The q columns of qkv are free: queries of the first rows go to its first n rows. */
+        run(s, f->first, w, seq->n, &b->q, f->qkv, 3 * w);
+        a.one_query = true;
+    } else {
+        project_qkv(s, b, normed, seq->n_rows, w, f->qkv);
+    }
+    tw_run_attention(s, &a);
+}
+
+/* x = x + out(attn(ln1(x))); x = x + fc2(act(fc1(ln2(x)))) on `rows` rows after attention. */
+static void pre_norm_block(tw_backend_state *s, const tw_transformer *t, const tw_block *b,
+                           const tw_sequences *seq, float *x, bool last, float *first_rows,
+                           const buffers *f) {
+    size_t w = t->width, rows = last ? seq->n : seq->n_rows;
+    tw_run_layer_norm(s, x, w, &b->ln1, t->eps, seq->n_rows, w, f->normed, w);
+    attend(s, t, b, seq, f->normed, last, f);
+    float *y = x;
+    if (last) {
+        gather_first(seq, x, w, first_rows);
+        y = first_rows;
+    }
+    tw_product out = {.a = f->mixed,
+                      .lda = w,
+                      .m = rows,
+                      .w = &b->out,
+                      .residual = y,
+                      .ldr = w,
+                      .c = y,
+                      .ldc = w};
+    tw_run_product(s, &out);
+    tw_run_layer_norm(s, y, w, &b->ln2, t->eps, rows, w, f->normed, w);
+    tw_product fc1 = {.a = f->normed,
+                      .lda = w,
+                      .m = rows,
+                      .w = &b->fc1,
+                      .act = t->act,
+                      .c = f->hidden,
+                      .ldc = t->mlp_width};
+    tw_run_product(s, &fc1);
+    tw_product fc2 = {.a = f->hidden,
+                      .lda = t->mlp_width,
+                      .m = rows,
+                      .w = &b->fc2,
+                      .residual = y,
+                      .ldr = w,
+                      .c = y,
+                      .ldc = w};
+    tw_run_product(s, &fc2);
+}
+
+/* x = ln1(x + out(attn(x))); x = ln2(x + fc2(act(fc1(x)))). */
+static void post_norm_block(tw_backend_state *s, const tw_transformer *t, const tw_block *b,
+                            const tw_sequences *seq, float *x, bool last, float *first_rows,
+                            const buffers *f) {
+    size_t w = t->width, rows = last ? seq->n : seq->n_rows;
+    attend(s, t, b, seq, x, last, f);
+    float *y = x;
+    if (last) {
+        gather_first(seq, x, w, first_rows);
+        y = first_rows;
+    }
+    tw_product out = {.a = f->mixed,
+                      .lda = w,
+                      .m = rows,
+                      .w = &b->out,
+                      .residual = y,
+                      .ldr = w,
+                      .c = f->normed,
+                      .ldc = w};
+    tw_run_product(s, &out);
+    tw_run_layer_norm(s, f->normed, w, &b->ln1, t->eps, rows, w, y, w);
+    tw_product fc1 = {.a = y,
+                      .lda = w,
+                      .m = rows,
+                      .w = &b->fc1,
+                      .act = t->act,
+                      .c = f->hidden,
+                      .ldc = t->mlp_width};
+    tw_run_product(s, &fc1);
+    tw_product fc2 = {.a = f->hidden,
+                      .lda = t->mlp_width,
+                      .m = rows,
+                      .w = &b->fc2,
+                      .residual = y,
+                      .ldr = w,
+                      .c = f->normed,
+                      .ldc = w};
+    tw_run_product(s, &fc2);
+    tw_run_layer_norm(s, f->normed, w, &b->ln2, t->eps, rows, w, y, w);
+}
+
+void tw_run_transformer(tw_backend_state *s, const tw_transformer *t, const tw_sequences *seq,
+                        float *x, float *first_rows) {
+    size_t rows = seq->n_rows, w = t->width;
+    buffers f = {
+        .normed = tw_scratch_take(s, rows * w),
+        .mixed = tw_scratch_take(s, rows * w),
+        .qkv = tw_scratch_take(s, rows * 3 * w),
+        .hidden = tw_scratch_take(s, rows * t->mlp_width),
+        .first = tw_scratch_take(s, seq->n * w),
+    };
+    f.attention = tw_scratch_take(s, tw_attention_scratch(s, seq, t->n_heads, w / t->n_heads));
+    for (int i = 0; i < t->n_layers; i++) {
+        /* An observer wants whole stages; the shortcut of the last block would hide rows. */
+        bool last = i + 1 == t->n_layers && !s->observer;
+        (t->post_norm ? post_norm_block : pre_norm_block)(s, t, &t->blocks[i], seq, x, last,
+                                                          first_rows, &f);
+        if (s->observer) {
+            char stage[64];
+            snprintf(stage, sizeof stage, "%s.%d", t->stage, i);
+            tw_observe(s, stage, x, rows, w, w);
+        }
+    }
+    if (s->observer || t->n_layers == 0) gather_first(seq, x, w, first_rows);
+}

@@ -1,0 +1,72 @@
+#include "backend/cpu/cpu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void close_state(tw_backend_state *s) {
+    if (!s) return;
+    tw_weights_release(s->weights);
+    free(s->scratch.memory);
+    free(s);
+}
+
+static tw_status open_state(const tw_model *model, tw_pool *pool, const tw_backend_options *options,
+                            tw_backend_state **out, tw_error *err) {
+    *out = NULL;
+    tw_backend_state *s = calloc(1, sizeof *s);
+    if (!s) return tw_fail_no_memory(err, sizeof *s);
+    s->model = model;
+    s->pool = pool;
+    s->kernels = tw_kernels_get();
+    s->max_batch = options->max_batch;
+    tw_status status = tw_weights_load(model, pool, s->kernels, options, &s->weights, err);
+    if (status != TW_OK) {
+        close_state(s);
+        return status;
+    }
+    *out = s;
+    return TW_OK;
+}
+
+static tw_status clone_state(const tw_backend_state *from, tw_backend_state **out, tw_error *err) {
+    tw_backend_state *s = malloc(sizeof *s);
+    *out = s;
+    if (!s) return tw_fail_no_memory(err, sizeof *s);
+    *s = *from;
+    s->scratch = (tw_scratch){0};
+    s->observer = NULL;
+    atomic_fetch_add(&s->weights->n_users, 1);
+    return TW_OK;
+}
+
+static void describe(const tw_backend_state *s, char *buf, size_t n_bytes) {
+    int n = tw_pool_threads(s->pool);
+    snprintf(buf, n_bytes, "%s, f32, %d thread%s", s->kernels->name, n, n == 1 ? "" : "s");
+}
+
+static tw_status encode_pixels(tw_backend_state *s, const float *pixels, size_t n, float *features,
+                               tw_error *err) {
+    if (!s->weights->has_vision)
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "this encoder has no image tower");
+    return s->model->arch.vision.kind == TW_VISION_VIT
+               ? tw_vit_encode(s, pixels, n, features, err)
+               : tw_resnet_encode(s, pixels, n, features, err);
+}
+
+static tw_status encode_tokens(tw_backend_state *s, const tw_token_rows *rows, float *features,
+                               tw_error *err) {
+    if (!s->weights->has_text)
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "this encoder has no text tower");
+    return tw_bert_encode(s, rows, features, err);
+}
+
+const tw_backend tw_backend_cpu = {
+    .abi = TW_BACKEND_ABI,
+    .name = "cpu",
+    .open = open_state,
+    .clone = clone_state,
+    .close = close_state,
+    .describe = describe,
+    .encode_pixels = encode_pixels,
+    .encode_tokens = encode_tokens,
+};

@@ -1,0 +1,187 @@
+/* The native backend: packed weights, scratch memory, and the towers on top of the kernel table. */
+#ifndef BACKEND_CPU_CPU_H
+#define BACKEND_CPU_CPU_H
+
+#include "backend/backend.h"
+#include "kernels/kernels.h"
+
+#include <stdatomic.h>
+
+/* A matrix [n, k] packed for the kernels in use, with its bias. */
+typedef struct tw_matrix {
+    float *packed; /* ceil(n/nr)*nr*k floats */
+    float *bias;   /* [n] or NULL */
+    size_t n, k;
+} tw_matrix;
+
+typedef struct tw_norm {
+    float *gamma, *beta; /* [d] */
+} tw_norm;
+
+/* A transformer block, width W, MLP width M. The q, k and v matrices lie back to back: when W is a
+ * multiple of nr they are one packed [3W, W] matrix, and one product computes all three. */
+typedef struct tw_block {
+    tw_norm ln1, ln2;
+    tw_matrix q, k, v; /* [W, W] each */
+    tw_matrix out;     /* [W, W] */
+    tw_matrix fc1;     /* [M, W] */
+    tw_matrix fc2;     /* [W, M] */
+} tw_block;
+
+/* A convolution with batch norm folded in: [O, kh*kw*I], columns in (ky, kx, channel) order. */
+typedef struct tw_conv {
+    tw_matrix matrix;
+    int kernel; /* 1 or 3; padding kernel / 2 */
+} tw_conv;
+
+typedef struct tw_bottleneck {
+    tw_conv conv1, conv2, conv3, down;
+    bool has_down;
+    int stride;
+} tw_bottleneck;
+
+typedef struct tw_vit {
+    tw_matrix patch;               /* [W, 3*p*p], columns in (channel, y, x) order */
+    float *class_row;              /* [W], position row 0 already added */
+    float *position;               /* [g*g, W], of the patches */
+    tw_norm pre, post;
+    tw_block *blocks;              /* [n_layers] */
+    tw_matrix projection;          /* [E, W] */
+} tw_vit;
+
+typedef struct tw_resnet {
+    tw_conv stem[3];
+    tw_bottleneck *blocks;
+    size_t n_blocks;
+    float *position;               /* [g*g + 1, 32w] */
+    tw_matrix q, k, v, out;        /* attention pool */
+} tw_resnet;
+
+typedef struct tw_bert {
+    float *position;               /* [n_positions, W], token type row 0 not included */
+    float *type;                   /* [W], row 0 */
+    tw_norm embed_norm;
+    tw_block *blocks;              /* [n_layers] */
+    tw_matrix projection;          /* [E, W] */
+} tw_bert;
+
+/* What clones share. Every allocation is remembered in `owned`. */
+typedef struct tw_weights {
+    atomic_int n_users;
+    tw_vit vit;
+    tw_resnet resnet;
+    tw_bert bert;
+    bool has_vision, has_text;
+    void **owned;
+    size_t n_owned, capacity_owned;
+} tw_weights;
+
+/* Called with each named stage when somebody watches (tests, TUWEN_DUMP): rows x columns of f32,
+ * rows `ld` apart. Names follow the original's modules ("visual.ln_pre"). */
+typedef void (*tw_observer)(void *user, const char *stage, const float *x, size_t n_rows,
+                            size_t n_columns, size_t ld);
+
+/* Scratch of one state, carved from one allocation. */
+typedef struct tw_scratch {
+    float *memory;
+    size_t n_floats;
+    size_t used;
+} tw_scratch;
+
+struct tw_backend_state {
+    const tw_model *model;
+    tw_pool *pool;
+    const tw_kernels *kernels;
+    tw_weights *weights;
+    int32_t max_batch;
+    tw_scratch scratch;
+    tw_observer observer;
+    void *observer_user;
+};
+
+/* ------------------------------------------------------------------------------- weights.c */
+tw_status tw_weights_load(const tw_model *model, tw_pool *pool, const tw_kernels *kernels,
+                          const tw_backend_options *options, tw_weights **out, tw_error *err);
+void tw_weights_release(tw_weights *weights);
+
+/* ----------------------------------------------------------------------------------- run.c */
+/* Makes room for `n_floats` (grows, never shrinks) and forgets what was carved. */
+tw_status tw_scratch_reset(tw_backend_state *s, size_t n_floats, tw_error *err);
+/* Carves n floats at a 64-byte boundary; the total was asked for by tw_scratch_reset(). */
+float *tw_scratch_take(tw_backend_state *s, size_t n);
+/* The room a carve of n floats takes. */
+static inline size_t tw_scratch_room(size_t n) { return (n + 15) / 16 * 16; }
+
+/* C = act(A W^T + bias) + residual over all threads; `relu` last. */
+typedef struct tw_product {
+    const float *a;
+    size_t lda, m;
+    const tw_matrix *w;
+    tw_act act;
+    const float *residual; /* rows ldr apart; NULL for none; may be c */
+    size_t ldr;
+    float *c;
+    size_t ldc;
+    bool relu;
+} tw_product;
+void tw_run_product(tw_backend_state *s, const tw_product *p);
+
+void tw_run_layer_norm(tw_backend_state *s, const float *x, size_t ldx, const tw_norm *norm,
+                       float eps, size_t n, size_t d, float *out, size_t ldo);
+
+void tw_observe(tw_backend_state *s, const char *stage, const float *x, size_t n_rows,
+                size_t n_columns, size_t ld);
+
+/* --------------------------------------------------------------------------------- block.c */
+/* The rows of a batch of sequences, back to back; sequence i is rows offset[i]..offset[i+1]. */
+typedef struct tw_sequences {
+    const size_t *offset; /* [n + 1] */
+    size_t n;
+    size_t n_rows, longest;
+} tw_sequences;
+
+typedef struct tw_transformer {
+    const char *stage;      /* observer's name of block i is "STAGE.i" */
+    const tw_block *blocks;
+    int n_layers;
+    size_t width, mlp_width, n_heads;
+    tw_act act;
+    float eps;
+    bool post_norm;         /* BERT: LayerNorm after the residual sum */
+} tw_transformer;
+
+/* Floats of scratch that tw_run_transformer() carves. */
+size_t tw_transformer_scratch(const tw_backend_state *s, const tw_transformer *t,
+                              const tw_sequences *seq);
+
+/* x [n_rows, W] through all blocks. Only row 0 of each sequence is wanted: first_rows [n, W].
+ * The last block therefore computes queries, output and MLP for those rows only, which changes
+ * nothing in them: rows meet only as keys and values. */
+void tw_run_transformer(tw_backend_state *s, const tw_transformer *t, const tw_sequences *seq,
+                        float *x, float *first_rows);
+
+/* One attention of n_q = 1 or all rows: used by the blocks and the attention pool. Sequence i has
+ * queries q_rows(i).. and keys/values at rows offset[i].. */
+typedef struct tw_attention {
+    const float *q, *k, *v;
+    size_t ldq, ldk, ldv;
+    float *out;
+    size_t ldo;
+    size_t n_heads, head_width;
+    bool one_query; /* query and output row i belong to sequence i; else rows as the keys */
+    const tw_sequences *seq;
+    float *scratch; /* tw_attention_scratch() floats */
+} tw_attention;
+size_t tw_attention_scratch(const tw_backend_state *s, const tw_sequences *seq, size_t n_heads,
+                            size_t head_width);
+void tw_run_attention(tw_backend_state *s, const tw_attention *a);
+
+/* ------------------------------------------------------------- vit.c, resnet.c, bert.c */
+tw_status tw_vit_encode(tw_backend_state *s, const float *pixels, size_t n, float *features,
+                        tw_error *err);
+tw_status tw_resnet_encode(tw_backend_state *s, const float *pixels, size_t n, float *features,
+                           tw_error *err);
+tw_status tw_bert_encode(tw_backend_state *s, const tw_token_rows *rows, float *features,
+                         tw_error *err);
+
+#endif

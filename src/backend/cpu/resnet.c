@@ -1,0 +1,322 @@
+/* ModifiedResNet with its attention pool, in NHWC. Source: Chinese-CLIP cn_clip/clip/model.py
+ * ModifiedResNet, AttentionPool2d. */
+#include "backend/cpu/cpu.h"
+
+#include "base/pool.h"
+#include "base/size.h"
+
+#include <string.h>
+
+/* A batch of feature maps, f32 [n, h, w, c]. */
+typedef struct map {
+    float *x;
+    size_t n, h, w, c;
+} map;
+
+static size_t map_floats(const map *m) {
+    return m->n * m->h * m->w * m->c;
+}
+
+/* ------------------------------------------------------------------------- 3x3 convolution */
+
+/* Output pixels a step unfolds: 48 is a multiple of every micro-kernel's rows but one, and 48 rows
+ * of the widest layer (9 * 512 columns) stay under 1 MB. */
+enum { STEP = 48 };
+
+typedef struct conv_job {
+    const tw_kernels *kernels;
+    const tw_conv *conv;
+    const float *x; /* NHWC, or NCHW for the picture itself */
+    bool planar;
+    size_t n, h, w, c; /* input */
+    size_t stride;
+    size_t oh, ow;  /* output */
+    float *out;     /* [n, oh, ow, O] */
+    float *scratch; /* n_slots x STEP x k */
+    size_t n_slots;
+} conv_job;
+
+/* One input pixel's channels (zeros outside) to dst; returns the end. */
+static float *unfold_pixel(const conv_job *j, size_t image, ptrdiff_t y, ptrdiff_t x, float *dst) {
+    if (y < 0 || x < 0 || (size_t)y >= j->h || (size_t)x >= j->w) {
+        memset(dst, 0, j->c * sizeof *dst);
+        return dst + j->c;
+    }
+    if (!j->planar) {
+        memcpy(dst, j->x + ((image * j->h + (size_t)y) * j->w + (size_t)x) * j->c,
+               j->c * sizeof *dst);
+        return dst + j->c;
+    }
+    const float *p = j->x + (image * j->c * j->h + (size_t)y) * j->w + (size_t)x;
+    for (size_t c = 0; c < j->c; c++)
+        *dst++ = p[c * j->h * j->w];
+    return dst;
+}
+
+/* The 3x3 window of output pixel `index` as a row, columns (ky, kx, channel). */
+static void unfold_window(const conv_job *j, size_t index, float *dst) {
+    size_t ox = index % j->ow, oy = index / j->ow % j->oh, image = index / (j->ow * j->oh);
+    ptrdiff_t y0 = (ptrdiff_t)(oy * j->stride) - 1, x0 = (ptrdiff_t)(ox * j->stride) - 1;
+    for (int ky = 0; ky < 3; ky++)
+        for (int kx = 0; kx < 3; kx++)
+            dst = unfold_pixel(j, image, y0 + ky, x0 + kx, dst);
+}
+
+/* Slot `index` takes a contiguous share of the output pixels, STEP at a time. */
+static void conv_task(void *arg, int index) {
+    const conv_job *j = arg;
+    const tw_matrix *m = &j->conv->matrix;
+    size_t total = j->n * j->oh * j->ow, slot = (size_t)index;
+    size_t steps = (total + STEP - 1) / STEP;
+    size_t begin = steps * slot / j->n_slots * STEP;
+    size_t end = TW_MIN(total, steps * (slot + 1) / j->n_slots * STEP);
+    float *window = j->scratch + slot * STEP * m->k;
+    for (size_t i = begin; i < end; i += STEP) {
+        size_t rows = TW_MIN((size_t)STEP, end - i);
+        for (size_t r = 0; r < rows; r++)
+            unfold_window(j, i + r, window + r * m->k);
+        tw_gemm g = {.a = window,
+                     .b = m->packed,
+                     .bias = m->bias,
+                     .c = j->out + i * m->n,
+                     .lda = m->k,
+                     .ldc = m->n,
+                     .m = rows,
+                     .n = m->n,
+                     .k = m->k,
+                     .relu = 1};
+        j->kernels->gemm_f32(&g, 0, rows, 0, (m->n + j->kernels->nr - 1) / j->kernels->nr);
+    }
+}
+
+static size_t conv_slots(const tw_backend_state *s) {
+    size_t threads = (size_t)tw_pool_threads(s->pool);
+    return threads == 1 ? 1 : 4 * threads;
+}
+
+/* relu(bn(conv3x3(in))), padding 1. */
+static void conv3(tw_backend_state *s, const tw_conv *conv, const map *in, bool planar,
+                  size_t stride, float *scratch, map *out) {
+    out->n = in->n;
+    out->h = (in->h - 1) / stride + 1;
+    out->w = (in->w - 1) / stride + 1;
+    out->c = conv->matrix.n;
+    conv_job job = {
+        .kernels = s->kernels,
+        .conv = conv,
+        .x = in->x,
+        .planar = planar,
+        .n = in->n,
+        .h = in->h,
+        .w = in->w,
+        .c = in->c,
+        .stride = stride,
+        .oh = out->h,
+        .ow = out->w,
+        .out = out->x,
+        .scratch = scratch,
+        .n_slots = conv_slots(s),
+    };
+    tw_pool_run(s->pool, conv_task, &job, (int)job.n_slots);
+}
+
+/* bn(conv1x1(in)) (+ residual), relu if asked. */
+static void conv1(tw_backend_state *s, const tw_conv *conv, const map *in, const float *residual,
+                  bool relu, map *out) {
+    size_t c = conv->matrix.n;
+    *out = (map){out->x, in->n, in->h, in->w, c};
+    tw_product p = {.a = in->x,
+                    .lda = in->c,
+                    .m = in->n * in->h * in->w,
+                    .w = &conv->matrix,
+                    .residual = residual,
+                    .ldr = c,
+                    .c = out->x,
+                    .ldc = c,
+                    .relu = relu};
+    tw_run_product(s, &p);
+}
+
+typedef struct pool_job {
+    const tw_kernels *kernels;
+    const map *in;
+    const map *out;
+    size_t s;
+} pool_job;
+
+/* One output row of one picture. */
+static void pool_task(void *arg, int index) {
+    const pool_job *j = arg;
+    size_t image = (size_t)index / j->out->h, row = (size_t)index % j->out->h;
+    j->kernels->avg_pool_f32(j->in->x + image * j->in->h * j->in->w * j->in->c, j->in->h, j->in->w,
+                             j->in->c, j->s, row, row + 1,
+                             j->out->x + image * j->out->h * j->out->w * j->out->c);
+}
+
+static void avg_pool(tw_backend_state *s, const map *in, size_t k, map *out) {
+    *out = (map){out->x, in->n, in->h / k, in->w / k, in->c};
+    pool_job job = {s->kernels, in, out, k};
+    tw_pool_run(s->pool, pool_task, &job, (int)(out->n * out->h));
+}
+
+/* --------------------------------------------------------------------------- attention pool */
+
+/* tokens[0] = mean + position[0]; tokens[i] = pixel i-1 + position[i]. */
+static void pool_tokens(const map *in, const float *position, float *tokens) {
+    size_t hw = in->h * in->w, c = in->c;
+    for (size_t i = 0; i < in->n; i++) {
+        const float *x = in->x + i * hw * c;
+        float *t = tokens + i * (hw + 1) * c;
+        memset(t, 0, c * sizeof *t);
+        for (size_t p = 0; p < hw; p++)
+            for (size_t k = 0; k < c; k++) {
+                t[k] += x[p * c + k];
+                t[(p + 1) * c + k] = x[p * c + k] + position[(p + 1) * c + k];
+            }
+        for (size_t k = 0; k < c; k++)
+            t[k] = t[k] / (float)hw + position[k];
+    }
+}
+
+/* Only the mean token asks; all tokens answer. features [n, E]. */
+static void attention_pool(tw_backend_state *s, const map *in, float *features) {
+    const tw_resnet *net = &s->weights->resnet;
+    size_t hw = in->h * in->w, c = in->c, n = in->n, rows = n * (hw + 1);
+    size_t offset[4097];
+    for (size_t i = 0; i <= n; i++)
+        offset[i] = i * (hw + 1);
+    tw_sequences seq = {offset, n, rows, hw + 1};
+    size_t n_heads = (size_t)s->model->arch.vision.n_heads;
+    float *tokens = tw_scratch_take(s, rows * c);
+    float *k = tw_scratch_take(s, rows * c), *v = tw_scratch_take(s, rows * c);
+    float *q = tw_scratch_take(s, n * c), *mixed = tw_scratch_take(s, n * c);
+    pool_tokens(in, net->position, tokens);
+    tw_product pq = {.a = tokens, .lda = (hw + 1) * c, .m = n, .w = &net->q, .c = q, .ldc = c};
+    tw_product pk = {.a = tokens, .lda = c, .m = rows, .w = &net->k, .c = k, .ldc = c};
+    tw_product pv = {.a = tokens, .lda = c, .m = rows, .w = &net->v, .c = v, .ldc = c};
+    tw_run_product(s, &pq);
+    tw_run_product(s, &pk);
+    tw_run_product(s, &pv);
+    tw_attention a = {
+        .q = q,
+        .k = k,
+        .v = v,
+        .ldq = c,
+        .ldk = c,
+        .ldv = c,
+        .out = mixed,
+        .ldo = c,
+        .n_heads = n_heads,
+        .head_width = c / n_heads,
+        .one_query = true,
+        .seq = &seq,
+    };
+    a.scratch = tw_scratch_take(s, tw_attention_scratch(s, &seq, n_heads, c / n_heads));
+    tw_run_attention(s, &a);
+    tw_product out = {.a = mixed,
+                      .lda = c,
+                      .m = n,
+                      .w = &net->out,
+                      .c = features,
+                      .ldc = (size_t)s->model->arch.embed_dim};
+    tw_run_product(s, &out);
+}
+
+/* ------------------------------------------------------------------------------ the network */
+
+/* Four buffers rotate: the block's input and residual, and two for the branch. */
+typedef struct buffers {
+    float *a, *b, *c, *d;
+    float *windows;
+} buffers;
+
+static void bottleneck(tw_backend_state *s, const tw_bottleneck *block, map *x, buffers *f) {
+    map t = {.x = f->b}, u = {.x = f->c}, shortcut = *x, y = {.x = f->d};
+    size_t stride = (size_t)block->stride;
+    conv1(s, &block->conv1, x, NULL, true, &t);
+    conv3(s, &block->conv2, &t, false, 1, f->windows, &u);
+    if (stride > 1) {
+        avg_pool(s, &u, stride, &t);
+        u = t;
+    }
+    if (block->has_down) {
+        /* The branch's buffer that does not hold u is free for the shortcut's pooled input. */
+        map pooled = *x;
+        if (stride > 1) {
+            pooled.x = u.x == f->b ? f->c : f->b;
+            avg_pool(s, x, stride, &pooled);
+        }
+        shortcut.x = f->d;
+        conv1(s, &block->down, &pooled, NULL, false, &shortcut);
+        y.x = f->d; /* the sum goes over its own residual */
+    }
+    conv1(s, &block->conv3, &u, shortcut.x, true, &y);
+    /* y becomes the input of the next block; its buffer and the old input's change places. */
+    float *old = x->x;
+    *x = y;
+    f->d = old;
+}
+
+/* Largest map of each buffer, in floats a picture, and the widest 3x3 window. */
+static void plan(const tw_model *model, size_t *largest, size_t *widest) {
+    const tw_vision_config *c = &model->arch.vision;
+    size_t r = (size_t)c->image_size, w = (size_t)c->width;
+    size_t h2 = (r - 1) / 2 + 1;
+    *largest = h2 * h2 * w; /* the stem's last convolution */
+    *widest = TW_MAX((size_t)27, 9 * w);
+    size_t side = h2 / 2;
+    for (int i = 0; i < 4; i++) {
+        size_t planes = w << i;
+        /* Before its pooling a stage works at the previous stage's resolution. */
+        *largest = TW_MAX(*largest, side * side * TW_MAX(planes, i == 0 ? 4 * planes : planes * 2));
+        if (i > 0) side /= 2;
+        *largest = TW_MAX(*largest, side * side * planes * 4);
+        *widest = TW_MAX(*widest, 9 * planes);
+    }
+}
+
+static void stem(tw_backend_state *s, const float *pixels, size_t n, buffers *f, map *x) {
+    const tw_resnet *net = &s->weights->resnet;
+    size_t r = (size_t)s->model->arch.vision.image_size;
+    map picture = {(float *)(uintptr_t)pixels, n, r, r, 3}, t = {.x = f->b}, u = {.x = f->c};
+    conv3(s, &net->stem[0], &picture, true, 2, f->windows, &t);
+    conv3(s, &net->stem[1], &t, false, 1, f->windows, &u);
+    t.x = f->b;
+    conv3(s, &net->stem[2], &u, false, 1, f->windows, &t);
+    *x = (map){.x = f->a};
+    avg_pool(s, &t, 2, x);
+}
+
+tw_status tw_resnet_encode(tw_backend_state *s, const float *pixels, size_t n, float *features,
+                           tw_error *err) {
+    const tw_resnet *net = &s->weights->resnet;
+    const tw_vision_config *c = &s->model->arch.vision;
+    size_t largest, widest;
+    plan(s->model, &largest, &widest);
+    size_t side = (size_t)c->image_size / 32, wide = (size_t)c->width * 32;
+    size_t rows = n * (side * side + 1), windows = conv_slots(s) * STEP * widest;
+    size_t offset[2] = {0, side * side + 1};
+    tw_sequences one = {offset, n, rows, side * side + 1};
+    TW_TRY(tw_scratch_reset(
+        s,
+        4 * tw_scratch_room(n * largest) + tw_scratch_room(windows) +
+            3 * tw_scratch_room(rows * wide) + 2 * tw_scratch_room(n * wide) +
+            tw_attention_scratch(s, &one, (size_t)c->n_heads, wide / (size_t)c->n_heads),
+        err));
+    buffers f = {tw_scratch_take(s, n * largest), tw_scratch_take(s, n * largest),
+                 tw_scratch_take(s, n * largest), tw_scratch_take(s, n * largest),
+                 tw_scratch_take(s, windows)};
+    map x;
+    stem(s, pixels, n, &f, &x);
+    tw_observe(s, "visual.stem", x.x, map_floats(&x) / x.c, x.c, x.c);
+    size_t block = 0;
+    for (int stage = 0; stage < 4; stage++) {
+        for (int i = 0; i < c->stages[stage]; i++)
+            bottleneck(s, &net->blocks[block++], &x, &f);
+        static const char *const names[] = {"visual.layer1", "visual.layer2", "visual.layer3",
+                                            "visual.layer4"};
+        tw_observe(s, names[stage], x.x, map_floats(&x) / x.c, x.c, x.c);
+    }
+    attention_pool(s, &x, features);
+    return TW_OK;
+}

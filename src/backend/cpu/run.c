@@ -1,0 +1,124 @@
+/* Work split over the pool. A split never changes a result: see the kernel rule in kernels.h. */
+#include "backend/cpu/cpu.h"
+
+#include "base/pool.h"
+#include "base/size.h"
+
+#include <stdlib.h>
+
+tw_status tw_scratch_reset(tw_backend_state *s, size_t n_floats, tw_error *err) {
+    s->scratch.used = 0;
+    if (n_floats <= s->scratch.n_floats) return TW_OK;
+    free(s->scratch.memory);
+    s->scratch.memory = NULL;
+    s->scratch.n_floats = 0;
+    size_t bytes;
+    void *memory = NULL;
+    if (!tw_mul_size(n_floats, sizeof(float), &bytes) || posix_memalign(&memory, 64, bytes) != 0)
+        return tw_fail_no_memory(err, n_floats * sizeof(float));
+    s->scratch.memory = memory;
+    s->scratch.n_floats = n_floats;
+    return TW_OK;
+}
+
+float *tw_scratch_take(tw_backend_state *s, size_t n) {
+    float *p = s->scratch.memory + s->scratch.used;
+    s->scratch.used += tw_scratch_room(n);
+    return p;
+}
+
+/* ------------------------------------------------------------------------- matrix products */
+
+/* A grid of row chunks x panel groups. */
+typedef struct product_job {
+    const tw_kernels *kernels;
+    tw_gemm gemm;
+    size_t row_chunk, n_row_chunks;
+    size_t panel_chunk, n_panels;
+} product_job;
+
+static void product_task(void *arg, int index) {
+    const product_job *job = arg;
+    size_t row = (size_t)index % job->n_row_chunks, group = (size_t)index / job->n_row_chunks;
+    size_t m0 = row * job->row_chunk, m1 = TW_MIN(m0 + job->row_chunk, job->gemm.m);
+    size_t p0 = group * job->panel_chunk, p1 = TW_MIN(p0 + job->panel_chunk, job->n_panels);
+    job->kernels->gemm_f32(&job->gemm, m0, m1, p0, p1);
+}
+
+static size_t ceil_div(size_t a, size_t b) {
+    return (a + b - 1) / b;
+}
+
+/* Rows first: a chunk of rows stays in L2 while the weights stream past. Few rows (a caption):
+ * panels, so that each thread reads its own part of the weights once. */
+static void split(product_job *job, size_t n_threads) {
+    enum { ROWS = 96 };
+    size_t mr = job->kernels->mr, m = job->gemm.m;
+    size_t wanted = n_threads == 1 ? 1 : n_threads * 4;
+    size_t chunk = ceil_div(ROWS, mr) * mr;
+    if (m > chunk && ceil_div(m, chunk) < wanted)
+        chunk = TW_MAX(mr, ceil_div(ceil_div(m, wanted), mr) * mr);
+    chunk = TW_MAX(chunk, TW_MIN(m, 4 * mr));
+    job->row_chunk = chunk;
+    job->n_row_chunks = ceil_div(m, chunk);
+    size_t groups = TW_MAX(1, wanted / job->n_row_chunks);
+    job->panel_chunk = TW_MAX(1, ceil_div(job->n_panels, groups));
+}
+
+void tw_run_product(tw_backend_state *s, const tw_product *p) {
+    const tw_kernels *kernels = s->kernels;
+    product_job job = {
+        .kernels = kernels,
+        .gemm = {.a = p->a,
+                 .lda = p->lda,
+                 .b = p->w->packed,
+                 .bias = p->w->bias,
+                 .residual = p->residual,
+                 .ld_residual = p->ldr,
+                 .c = p->c,
+                 .ldc = p->ldc,
+                 .m = p->m,
+                 .n = p->w->n,
+                 .k = p->w->k,
+                 .act = p->act,
+                 .relu = p->relu},
+        .n_panels = ceil_div(p->w->n, kernels->nr),
+    };
+    if (p->m == 0) return;
+    split(&job, (size_t)tw_pool_threads(s->pool));
+    size_t n_tasks = job.n_row_chunks * ceil_div(job.n_panels, job.panel_chunk);
+    tw_pool_run(s->pool, product_task, &job, (int)n_tasks);
+}
+
+/* ---------------------------------------------------------------------------- layer norm */
+
+enum { NORM_ROWS = 32 };
+
+typedef struct norm_job {
+    const tw_kernels *kernels;
+    const float *x;
+    size_t ldx;
+    const tw_norm *norm;
+    float eps;
+    size_t n, d;
+    float *out;
+    size_t ldo;
+} norm_job;
+
+static void norm_task(void *arg, int index) {
+    const norm_job *job = arg;
+    size_t i = (size_t)index * NORM_ROWS, rows = TW_MIN(job->n - i, (size_t)NORM_ROWS);
+    job->kernels->layer_norm_f32(job->x + i * job->ldx, job->ldx, job->norm->gamma, job->norm->beta,
+                                 job->eps, rows, job->d, job->out + i * job->ldo, job->ldo);
+}
+
+void tw_run_layer_norm(tw_backend_state *s, const float *x, size_t ldx, const tw_norm *norm,
+                       float eps, size_t n, size_t d, float *out, size_t ldo) {
+    norm_job job = {s->kernels, x, ldx, norm, eps, n, d, out, ldo};
+    tw_pool_run(s->pool, norm_task, &job, (int)ceil_div(n, NORM_ROWS));
+}
+
+void tw_observe(tw_backend_state *s, const char *stage, const float *x, size_t n_rows,
+                size_t n_columns, size_t ld) {
+    if (s->observer) s->observer(s->observer_user, stage, x, n_rows, n_columns, ld);
+}

@@ -1,0 +1,237 @@
+/* Items of any number into batches the backend takes. */
+#include "encode/encoder.h"
+
+#include "base/size.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEFAULT_BATCH = 8, MAX_BATCH = 4096 };
+
+static const tw_backend *const backends[] = {&tw_backend_cpu};
+
+static const tw_backend *find_backend(const char *name) {
+    for (size_t i = 0; i < TW_COUNT(backends); i++)
+        if (!name || strcmp(name, backends[i]->name) == 0) return backends[i];
+    return NULL;
+}
+
+static void describe(tw_encoder *e) {
+    int n = snprintf(e->description, sizeof e->description, "%s ", e->backend->name);
+    e->backend->describe(e->state, e->description + n, sizeof e->description - (size_t)n);
+}
+
+tw_status tw_encoder_create(const tw_model *model, tw_pool *pool, const tw_encoder_options *options,
+                            tw_encoder **out, tw_error *err) {
+    static const tw_encoder_options defaults = TW_ENCODER_OPTIONS_INIT;
+    *out = NULL;
+    if (!options) options = &defaults;
+    if (!model || options->struct_size < sizeof *options)
+        return tw_fail(err, TW_ERR_ARGUMENT, "encoder: needs a model and options with struct_size");
+    if (options->batch < 0 || options->batch > MAX_BATCH)
+        return tw_fail(err, TW_ERR_ARGUMENT, "batch: %d, expected 1 to %d", (int)options->batch,
+                       MAX_BATCH);
+    if (options->vision_only && options->text_only)
+        return tw_fail(err, TW_ERR_ARGUMENT, "encoder: vision_only and text_only exclude each other");
+    const tw_backend *backend = find_backend(options->backend);
+    if (!backend)
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "backend '%s' is not in this build, which has cpu",
+                       options->backend);
+    tw_encoder *e = calloc(1, sizeof *e);
+    if (!e) return tw_fail_no_memory(err, sizeof *e);
+    e->model = model;
+    e->pool = pool;
+    e->backend = backend;
+    e->batch = options->batch ? options->batch : DEFAULT_BATCH;
+    if (options->hooks) e->hooks = *options->hooks;
+    tw_backend_options b = {e->batch, options->vision_only, options->text_only, options->hooks};
+    tw_status status = backend->open(model, pool, &b, &e->state, err);
+    if (status != TW_OK) {
+        free(e);
+        return status;
+    }
+    describe(e);
+    *out = e;
+    return TW_OK;
+}
+
+tw_status tw_encoder_clone(const tw_encoder *encoder, tw_encoder **out, tw_error *err) {
+    *out = NULL;
+    tw_encoder *e = malloc(sizeof *e);
+    if (!e) return tw_fail_no_memory(err, sizeof *e);
+    *e = *encoder;
+    tw_status status = e->backend->clone(encoder->state, &e->state, err);
+    if (status != TW_OK) {
+        free(e);
+        return status;
+    }
+    *out = e;
+    return TW_OK;
+}
+
+void tw_encoder_free(tw_encoder *encoder) {
+    if (!encoder) return;
+    encoder->backend->close(encoder->state);
+    free(encoder);
+}
+
+const char *tw_encoder_description(const tw_encoder *encoder) { return encoder->description; }
+
+void tw_fill_nan(float *row, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        row[i] = NAN;
+}
+
+tw_status tw_encode_pixels(tw_encoder *e, const float *pixels, size_t n, float *features,
+                           tw_error *err) {
+    const tw_arch *arch = &e->model->arch;
+    size_t r = (size_t)arch->vision.image_size, picture = 3 * r * r;
+    if (arch->vision.kind == TW_VISION_NONE)
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "the model has no image tower");
+    for (size_t i = 0; i < n;) {
+        size_t now = TW_MIN(n - i, (size_t)e->batch);
+        TW_TRY(e->backend->encode_pixels(e->state, pixels + i * picture, now,
+                                         features + i * (size_t)arch->embed_dim, err));
+        i += now;
+        TW_TRY(tw_progress(&e->hooks, "images", i, n, err));
+    }
+    return TW_OK;
+}
+
+/* ------------------------------------------------------------------------------ token rows */
+
+/* Rows collected until the backend's fill. */
+typedef struct token_batch {
+    int32_t *ids;
+    size_t *offset;
+    size_t n, capacity_rows, capacity_tokens;
+} token_batch;
+
+static tw_status token_batch_init(token_batch *b, const tw_encoder *e, int32_t longest,
+                                  tw_error *err) {
+    const tw_text_config *t = &e->model->arch.text;
+    if (t->kind == TW_TEXT_NONE)
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "the model has no text tower");
+    *b = (token_batch){0};
+    b->capacity_tokens = (size_t)e->batch * (size_t)TW_MAX(longest, t->context_length);
+    b->capacity_rows = b->capacity_tokens;
+    b->ids = malloc(b->capacity_tokens * sizeof *b->ids);
+    b->offset = calloc(b->capacity_rows + 1, sizeof *b->offset);
+    if (b->ids && b->offset) return TW_OK;
+    free(b->ids);
+    free(b->offset);
+    return tw_fail_no_memory(err, b->capacity_tokens * sizeof *b->ids);
+}
+
+static void token_batch_free(token_batch *b) {
+    free(b->ids);
+    free(b->offset);
+}
+
+static tw_status token_batch_run(token_batch *b, tw_encoder *e, float *features, tw_error *err) {
+    tw_token_rows rows = {b->ids, b->offset, b->n};
+    if (b->n == 0) return TW_OK;
+    tw_status status = e->backend->encode_tokens(e->state, &rows, features, err);
+    b->n = 0;
+    return status;
+}
+
+static bool token_batch_fits(const token_batch *b, size_t n_ids) {
+    return b->n < b->capacity_rows && b->offset[b->n] + n_ids <= b->capacity_tokens;
+}
+
+static void token_batch_add(token_batch *b, const int32_t *ids, size_t n_ids) {
+    size_t at = b->offset[b->n];
+    memcpy(b->ids + at, ids, n_ids * sizeof *ids);
+    b->offset[++b->n] = at + n_ids;
+}
+
+/* Length of a zero-padded row; checks every id. */
+static tw_status row_length(const int32_t *ids, int32_t length, int32_t vocab_size, size_t row,
+                            size_t *out, tw_error *err) {
+    int32_t n = length;
+    while (n > 0 && ids[n - 1] == 0)
+        n--;
+    if (n == 0) return tw_fail(err, TW_ERR_ARGUMENT, "token row %zu has no token", row);
+    for (int32_t i = 0; i < n; i++)
+        if (ids[i] <= 0 || ids[i] >= vocab_size)
+            return tw_fail(err, TW_ERR_ARGUMENT,
+                           "token row %zu: id %d at position %d, expected 1 to %d", row,
+                           (int)ids[i], (int)i, (int)vocab_size - 1);
+    *out = (size_t)n;
+    return TW_OK;
+}
+
+tw_status tw_encode_ids(tw_encoder *e, const int32_t *ids, size_t n, int32_t length,
+                        float *features, tw_error *err) {
+    const tw_text_config *t = &e->model->arch.text;
+    size_t dim = (size_t)e->model->arch.embed_dim, begin = 0;
+    token_batch batch;
+    TW_TRY(token_batch_init(&batch, e, length, err));
+    tw_status status = TW_OK;
+    if (length < 1 || length > t->n_positions) {
+        status = tw_fail(err, TW_ERR_ARGUMENT, "length of token rows: %d, expected 1 to %d",
+                         (int)length, (int)t->n_positions);
+        goto done;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const int32_t *row = ids + i * (size_t)length;
+        size_t n_ids;
+        TW_CHECK(row_length(row, length, t->vocab_size, i, &n_ids, err));
+        if (!token_batch_fits(&batch, n_ids)) {
+            TW_CHECK(token_batch_run(&batch, e, features + begin * dim, err));
+            begin = i;
+            TW_CHECK(tw_progress(&e->hooks, "texts", i, n, err));
+        }
+        token_batch_add(&batch, row, n_ids);
+    }
+    TW_CHECK(token_batch_run(&batch, e, features + begin * dim, err));
+    TW_CHECK(tw_progress(&e->hooks, "texts", n, n, err));
+done:
+    token_batch_free(&batch);
+    return status;
+}
+
+tw_status tw_encode_texts(tw_encoder *e, const char *const *texts, size_t n,
+                          const tw_text_options *options, float *features, bool *truncated,
+                          tw_error *err) {
+    tw_text_options o = TW_TEXT_OPTIONS_INIT;
+    if (options) o = *options;
+    const tw_text_config *t = &e->model->arch.text;
+    if (t->kind != TW_TEXT_NONE && o.context_length == 0) o.context_length = t->context_length;
+    if (t->kind != TW_TEXT_NONE && o.context_length > t->n_positions)
+        return tw_fail(err, TW_ERR_ARGUMENT, "context length %d, the model has %d positions",
+                       (int)o.context_length, (int)t->n_positions);
+    size_t dim = (size_t)e->model->arch.embed_dim, begin = 0;
+    token_batch batch;
+    TW_TRY(token_batch_init(&batch, e, o.context_length, err));
+    tw_status status = TW_OK;
+    int32_t *row = malloc((size_t)TW_MAX(o.context_length, 1) * sizeof *row);
+    if (!row) {
+        status = tw_fail_no_memory(err, (size_t)o.context_length * sizeof *row);
+        goto done;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int32_t n_ids = 0;
+        status = tw_tokenize(e->model->tokenizer, texts[i], strlen(texts[i]), &o, row, &n_ids,
+                             truncated ? &truncated[i] : NULL, err);
+        if (status != TW_OK) {
+            tw_error_context(err, "text %zu", i);
+            goto done;
+        }
+        if (!token_batch_fits(&batch, (size_t)n_ids)) {
+            TW_CHECK(token_batch_run(&batch, e, features + begin * dim, err));
+            begin = i;
+            TW_CHECK(tw_progress(&e->hooks, "texts", i, n, err));
+        }
+        token_batch_add(&batch, row, (size_t)n_ids);
+    }
+    TW_CHECK(token_batch_run(&batch, e, features + begin * dim, err));
+    TW_CHECK(tw_progress(&e->hooks, "texts", n, n, err));
+done:
+    free(row);
+    token_batch_free(&batch);
+    return status;
+}

@@ -1,0 +1,21 @@
+/* The encoder's inside, for the files of this layer. */
+#ifndef ENCODE_ENCODER_H
+#define ENCODE_ENCODER_H
+
+#include "backend/backend.h"
+#include "tuwen/encode.h"
+
+struct tw_encoder {
+    const tw_model *model;
+    tw_pool *pool;
+    const tw_backend *backend;
+    tw_backend_state *state;
+    int32_t batch;
+    tw_hooks hooks; /* zeros when none were given */
+    char description[128];
+};
+
+/* NaN in every value: the mark of a row that could not be computed. */
+void tw_fill_nan(float *row, size_t n);
+
+#endif
