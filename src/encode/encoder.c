@@ -178,7 +178,7 @@ tw_status tw_encode_ids(tw_encoder *e, const int32_t *ids, size_t n, int32_t len
     }
     for (size_t i = 0; i < n; i++) {
         const int32_t *row = ids + i * (size_t)length;
-        size_t n_ids;
+        size_t n_ids = 0;
         TW_CHECK(row_length(row, length, t->vocab_size, i, &n_ids, err));
         if (!token_batch_fits(&batch, n_ids)) {
             TW_CHECK(token_batch_run(&batch, e, features + begin * dim, err));

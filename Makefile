@@ -1,0 +1,55 @@
+# make          build/tuwen, build/libtuwen.a, build/libtuwen.so
+# make demo     the above, then the main job on real input
+# make check    every test; ends in "N passed, N failed, N skipped"
+# make sanitize unit, golden and kernel tests and the fuzz corpora under ASan + UBSan
+# make fuzz     every libFuzzer target for RUNS inputs (a million)
+# make install  PREFIX=/usr/local, DESTDIR respected
+#
+# What a target needs is installed from Debian's packages first (tools/deps.sh); nothing is
+# downloaded otherwise. A second run rebuilds nothing.
+BUILD ?= build
+PREFIX ?= /usr/local
+RUNS ?= 1000000
+CMAKE_FLAGS ?=
+
+.PHONY: all demo check sanitize fuzz bench install clean deps test-deps configure
+
+all: deps configure
+	@cmake --build $(BUILD)
+
+deps:
+	@tools/deps.sh build
+
+test-deps:
+	@tools/deps.sh build test
+
+configure:
+	@test -f $(BUILD)/build.ninja || cmake -S . -B $(BUILD) -G Ninja -DTUWEN_TESTS=OFF $(CMAKE_FLAGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }; rm -f $(BUILD).log
+
+demo: all
+	@tools/demo.sh $(BUILD)
+
+check: test-deps
+	@cmake -S . -B $(BUILD) -G Ninja -DTUWEN_TESTS=ON $(CMAKE_FLAGS) >/dev/null
+	@cmake --build $(BUILD)
+	@tests/run $(BUILD)
+
+sanitize: test-deps
+	@cmake -S . -B $(BUILD)/sanitize -G Ninja -DTUWEN_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+	  -DTUWEN_SANITIZE=address,undefined >/dev/null
+	@cmake --build $(BUILD)/sanitize
+	@tests/run $(BUILD)/sanitize unit golden kernels fuzz
+
+fuzz:
+	@tools/deps.sh build fuzz
+	@tools/fuzz.sh $(BUILD)/fuzz $(RUNS)
+
+bench: all
+	@cmake -S . -B $(BUILD) -DTUWEN_BENCH=ON >/dev/null
+	@cmake --build $(BUILD)
+
+install: all
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean:
+	@rm -rf $(BUILD)
