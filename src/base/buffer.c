@@ -34,7 +34,9 @@ void tw_buffer_append(tw_buffer *b, const void *data, size_t n_bytes) {
     b->data[b->n_bytes] = '\0';
 }
 
-void tw_buffer_puts(tw_buffer *b, const char *s) { tw_buffer_append(b, s, strlen(s)); }
+void tw_buffer_puts(tw_buffer *b, const char *s) {
+    tw_buffer_append(b, s, strlen(s));
+}
 
 void tw_buffer_printf(tw_buffer *b, const char *fmt, ...) {
     va_list args, again;

@@ -215,8 +215,7 @@ tw_status tw_output_commit(tw_output *out, tw_error *err) {
         status = tw_fail_errno(err, errno, "%s: sync", out->path);
     int failed_close = fclose(out->stream);
     out->stream = NULL;
-    if (status == TW_OK && failed_close)
-        status = tw_fail_errno(err, errno, "%s: close", out->path);
+    if (status == TW_OK && failed_close) status = tw_fail_errno(err, errno, "%s: close", out->path);
     if (status == TW_OK && out->temporary && rename(out->temporary, out->path) != 0)
         status = tw_fail_errno(err, errno, "%s: rename into place", out->path);
     if (status == TW_OK && out->temporary) {

@@ -60,8 +60,8 @@ static void work(tw_pool *pool, uint32_t generation) {
             if ((uint32_t)(ticket >> 32) != generation) return;
             if ((int)(uint32_t)ticket >= atomic_load_explicit(&pool->n_tasks, memory_order_relaxed))
                 return;
-        } while (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket + 1,
-                                                        memory_order_acq_rel, memory_order_acquire));
+        } while (!atomic_compare_exchange_weak_explicit(
+            &pool->ticket, &ticket, ticket + 1, memory_order_acq_rel, memory_order_acquire));
         pool->task(pool->arg, (int)(uint32_t)ticket);
         if (atomic_fetch_sub_explicit(&pool->pending, 1, memory_order_acq_rel) == 1) {
             pthread_mutex_lock(&pool->lock);
@@ -197,7 +197,8 @@ static tw_pool *new_pool(void) {
 tw_status tw_pool_create(int n_threads, tw_pool **out, tw_error *err) {
     *out = NULL;
     if (n_threads < 0 || n_threads > MAX_THREADS)
-        return tw_fail(err, TW_ERR_ARGUMENT, "threads: %d, expected 0 to %d", n_threads, MAX_THREADS);
+        return tw_fail(err, TW_ERR_ARGUMENT, "threads: %d, expected 0 to %d", n_threads,
+                       MAX_THREADS);
     if (n_threads == 0) n_threads = tw_cpu_count();
     tw_pool *pool = new_pool();
     if (!pool) return tw_fail_no_memory(err, sizeof *pool);
@@ -223,8 +224,8 @@ tw_status tw_pool_wrap(const tw_pool_ops *ops, tw_pool **out, tw_error *err) {
     *out = NULL;
     if (!ops || ops->struct_size < sizeof *ops || !ops->run || ops->n_threads < 1 ||
         ops->n_threads > MAX_THREADS)
-        return tw_fail(err, TW_ERR_ARGUMENT,
-                       "pool: needs struct_size, run and 1 to %d threads", MAX_THREADS);
+        return tw_fail(err, TW_ERR_ARGUMENT, "pool: needs struct_size, run and 1 to %d threads",
+                       MAX_THREADS);
     tw_pool *pool = new_pool();
     if (!pool) return tw_fail_no_memory(err, sizeof *pool);
     pool->ops = *ops;
@@ -233,7 +234,9 @@ tw_status tw_pool_wrap(const tw_pool_ops *ops, tw_pool **out, tw_error *err) {
     return TW_OK;
 }
 
-int tw_pool_threads(const tw_pool *pool) { return pool ? pool->n_threads : 1; }
+int tw_pool_threads(const tw_pool *pool) {
+    return pool ? pool->n_threads : 1;
+}
 
 void tw_pool_free(tw_pool *pool) {
     if (!pool) return;

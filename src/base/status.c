@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *tw_version(void) { return TUWEN_VERSION; }
+const char *tw_version(void) {
+    return TUWEN_VERSION;
+}
 
 const char *tw_status_name(tw_status status) {
     static const char *const names[] = {
@@ -26,7 +28,8 @@ static void trim_partial_utf8(char *s, size_t capacity) {
     size_t n = strlen(s);
     if (n + 1 < capacity) return;
     size_t i = n;
-    while (i > 0 && ((unsigned char)s[i - 1] & 0xC0) == 0x80) i--;
+    while (i > 0 && ((unsigned char)s[i - 1] & 0xC0) == 0x80)
+        i--;
     if (i == 0) return;
     unsigned char lead = (unsigned char)s[i - 1];
     size_t need = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;

@@ -10,7 +10,7 @@ static const struct {
     const char *descr;
     tw_dtype dtype;
 } descriptors[] = {
-    {"<f4", TW_F32}, {"<f2", TW_F16}, {"<f8", TW_F64}, {"|i1", TW_I8},  {"|u1", TW_U8},
+    {"<f4", TW_F32}, {"<f2", TW_F16}, {"<f8", TW_F64}, {"|i1", TW_I8},   {"|u1", TW_U8},
     {"<i2", TW_I16}, {"<i4", TW_I32}, {"<i8", TW_I64}, {"|b1", TW_BOOL},
 };
 
@@ -105,7 +105,8 @@ tw_status tw_npy_parse(const void *data, size_t n_bytes, tw_tensor *out, tw_erro
     if (n_bytes < begin) return tw_fail(err, TW_ERR_FORMAT, "npy: truncated in the header");
     size_t header = p[6] == 1 ? tw_load_u16le(p + 8) : tw_load_u32le(p + 8);
     if (!tw_range_ok(begin, header, n_bytes))
-        return tw_fail(err, TW_ERR_FORMAT, "npy: header of %zu bytes, file has %zu", header, n_bytes);
+        return tw_fail(err, TW_ERR_FORMAT, "npy: header of %zu bytes, file has %zu", header,
+                       n_bytes);
     scanner s = {(const char *)p + begin, (const char *)p + begin + header};
     char descr[16] = "";
     bool fortran = false;
@@ -153,7 +154,8 @@ tw_status tw_npy_write_header(tw_output *out, tw_dtype dtype, int n_dims, const 
     for (int i = 0; i < n_dims; i++)
         n += snprintf(header + 10 + n, sizeof header - 10 - (size_t)n, "%s%lld", i ? ", " : "",
                       (long long)shape[i]);
-    n += snprintf(header + 10 + n, sizeof header - 10 - (size_t)n, "%s), }", n_dims == 1 ? "," : "");
+    n +=
+        snprintf(header + 10 + n, sizeof header - 10 - (size_t)n, "%s), }", n_dims == 1 ? "," : "");
     size_t total = ((size_t)n + 10 + 1 + 63) / 64 * 64;
     memset(header + 10 + n, ' ', total - 10 - (size_t)n);
     header[total - 1] = '\n';

@@ -168,7 +168,8 @@ void tw_tensor_to_f32_range(const tw_tensor *t, size_t begin, size_t n, float *o
     int last = t->n_dims - 1;
     size_t inner = (size_t)t->shape[last];
     while (n > 0) {
-        size_t rest = begin / inner, column = begin % inner, offset = column * (size_t)t->stride[last];
+        size_t rest = begin / inner, column = begin % inner,
+               offset = column * (size_t)t->stride[last];
         for (int i = last - 1; i >= 0; i--) {
             offset += rest % (size_t)t->shape[i] * (size_t)t->stride[i];
             rest /= (size_t)t->shape[i];
