@@ -1,4 +1,5 @@
-/* convert CHECKPOINT MODEL [VISION.json,TEXT.json] – a Chinese-CLIP checkpoint into a model file. */
+/* convert CHECKPOINT MODEL [VISION.json,TEXT.json] – a Chinese-CLIP checkpoint into a model file.
+ */
 #include <stdio.h>
 #include <tuwen/tuwen.h>
 

@@ -14,7 +14,8 @@ int main(int argc, char **argv) {
     fclose(in);
     recipe.size = atoi(argv[2]);
     unsigned char *rgb = recipe.size > 0 && recipe.size <= 4096
-                             ? malloc((size_t)recipe.size * (size_t)recipe.size * 3) : NULL;
+                             ? malloc((size_t)recipe.size * (size_t)recipe.size * 3)
+                             : NULL;
     if (!rgb) return fprintf(stderr, "SIZE: expected 1 to 4096\n"), 2;
     if (tw_image_probe(bytes, n, NULL, &info, &err) ||
         tw_preprocess_u8(&recipe, bytes, n, NULL, rgb, &err))

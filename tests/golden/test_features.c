@@ -1,0 +1,393 @@
+/* The tiny Chinese-CLIP models, from every torch container they exist in: features, intermediate
+ * stages and probabilities against float64 references made from the stored weights, and the
+ * promise that neither batch nor threads change a bit.
+ *
+ * Limits: a float32 forward pass of these networks differs from the float64 one by up to 2e-6
+ * (original code, torch); 1e-5 leaves room for another order of summation. Probabilities are a
+ * softmax of logits around 1, whose error is below a tenth of the features'. */
+#include "support.h"
+
+#include "backend/cpu/cpu.h"
+#include "base/json.h"
+#include "encode/encoder.h"
+#include "tensor/npy.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double feature_limit = 1e-5, probability_limit = 1e-6;
+
+typedef struct golden_case {
+    const char *name, *checkpoint, *dir, *vision_json, *text_json;
+    const char *image_features, *text_features;
+    bool own_values; /* other weights than the model's goldens.json */
+} golden_case;
+
+#define VIT "checkpoints/tiny_cn_vit"
+#define RN "checkpoints/tiny_cn_rn"
+#define VIT_CASE(file)                                                                             \
+    {                                                                                              \
+        file, VIT "/" file, VIT, VIT "/tiny-vit.json", VIT "/tiny-bert.json",                      \
+            VIT "/unnorm_image_features.npy", VIT "/unnorm_text_features.npy", false               \
+    }
+
+static const golden_case cases[] = {
+    VIT_CASE("clip_cn_tiny-vit.pt"),
+    VIT_CASE("stress.pt"),
+    VIT_CASE("flash_wqkv.pt"),
+    VIT_CASE("torch113/clip_cn_tiny-vit.pt"),
+    VIT_CASE("torch113/legacy.pt"),
+    VIT_CASE("hf/pytorch_model.bin"),
+    {"torch113/half_with_optimizer.pt", VIT "/torch113/half_with_optimizer.pt", VIT,
+     VIT "/tiny-vit.json", VIT "/tiny-bert.json",
+     VIT "/torch113/half_with_optimizer.unnorm_image_features.npy",
+     VIT "/torch113/half_with_optimizer.unnorm_text_features.npy", true},
+    {"clip_cn_tiny-rn.pt", RN "/clip_cn_tiny-rn.pt", RN, RN "/tiny-rn.json", RN "/tiny-rbt.json",
+     RN "/unnorm_image_features.npy", RN "/unnorm_text_features.npy", false},
+};
+
+static tw_error err;
+
+/* An array of a .npy file as f32; free() it. */
+static float *load(const char *path, size_t *n) {
+    size_t n_bytes;
+    uint8_t *bytes = test_read(path, &n_bytes);
+    tw_tensor t;
+    assert_ok(tw_npy_parse(bytes, n_bytes, &t, &err), &err);
+    *n = tw_tensor_elements(&t);
+    float *out = malloc((*n + 1) * sizeof *out);
+    assert_non_null(out);
+    tw_tensor_to_f32(&t, out);
+    free(bytes);
+    return out;
+}
+
+static double largest_difference(const float *a, const float *b, size_t n) {
+    double largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        double d = fabs((double)a[i] - (double)b[i]);
+        if (!(d <= largest)) largest = d; /* NaN counts as infinitely far */
+    }
+    return largest;
+}
+
+static void assert_close(const char *what, const float *got, const float *expected, size_t n,
+                         double limit) {
+    double d = largest_difference(got, expected, n);
+    if (!(d <= limit)) fail_msg("%s: differs by %g, limit %g", what, d, limit);
+}
+
+static tw_model *open_model(const golden_case *c) {
+    char arch[2048];
+    snprintf(arch, sizeof arch, "%s,%s", test_data(c->vision_json), test_data(c->text_json));
+    tw_convert_options options = TW_CONVERT_OPTIONS_INIT;
+    options.arch = arch;
+    const char *path = test_temporary(".gguf");
+    assert_ok(tw_convert(test_data(c->checkpoint), path, &options, &err), &err);
+    tw_model *model;
+    assert_ok(tw_model_open(path, &model, &err), &err);
+    return model;
+}
+
+typedef struct bench {
+    tw_model *model;
+    tw_pool *pool;
+    tw_encoder *encoder;
+    size_t dim, picture;
+    float *pixels; /* [1, 3, R, R] */
+    int32_t *ids;  /* [5, 52] */
+    size_t n_texts;
+    int32_t length;
+} bench;
+
+static bench setup(const golden_case *c, int n_threads, int batch) {
+    bench b = {.model = open_model(c)};
+    assert_ok(tw_pool_create(n_threads, &b.pool, &err), &err);
+    tw_encoder_options options = TW_ENCODER_OPTIONS_INIT;
+    options.batch = batch;
+    assert_ok(tw_encoder_create(b.model, b.pool, &options, &b.encoder, &err), &err);
+    b.dim = (size_t)tw_model_arch(b.model)->embed_dim;
+    char path[256];
+    snprintf(path, sizeof path, "%s/image_input.npy", c->dir);
+    b.pixels = load(test_data(path), &b.picture);
+    snprintf(path, sizeof path, "%s/input_ids.npy", c->dir);
+    size_t n;
+    float *ids = load(test_data(path), &n);
+    b.length = 52;
+    b.n_texts = n / 52;
+    b.ids = malloc(n * sizeof *b.ids);
+    assert_non_null(b.ids);
+    for (size_t i = 0; i < n; i++)
+        b.ids[i] = (int32_t)ids[i];
+    free(ids);
+    return b;
+}
+
+static void teardown(bench *b) {
+    free(b->pixels);
+    free(b->ids);
+    tw_encoder_free(b->encoder);
+    tw_pool_free(b->pool);
+    tw_model_free(b->model);
+}
+
+static void check_probabilities(const golden_case *c, const bench *b, const float *image,
+                                const float *texts) {
+    size_t n_bytes;
+    char path[256];
+    snprintf(path, sizeof path, "%s/goldens.json", c->dir);
+    uint8_t *bytes = test_read(test_data(path), &n_bytes);
+    tw_json_doc *doc;
+    assert_ok(tw_json_parse(bytes, n_bytes, &doc, &err), &err);
+    float probs[16], expected[16];
+    size_t n = 0;
+    for (const tw_json *v = tw_json_get(tw_json_root(doc), "probs")->first; v; v = v->next)
+        expected[n++] = (float)v->number;
+    assert_int_equal(n, b->n_texts);
+    assert_ok(tw_similarity(image, 1, texts, n, b->dim, tw_model_logit_scale(b->model), NULL, NULL,
+                            probs, &err),
+              &err);
+    assert_close("probabilities", probs, expected, n, probability_limit);
+    tw_json_free(doc);
+    free(bytes);
+}
+
+static void features_and_probabilities_equal_the_reference(void **state) {
+    const golden_case *c = *state;
+    bench b = setup(c, 2, 8);
+    size_t n;
+    float *expected_image = load(test_data(c->image_features), &n);
+    assert_int_equal(n, b.dim);
+    float *expected_text = load(test_data(c->text_features), &n);
+    assert_int_equal(n, b.n_texts * b.dim);
+    float *image = malloc(b.dim * sizeof *image), *texts = malloc(n * sizeof *texts);
+    assert_non_null(image);
+    assert_non_null(texts);
+    assert_ok(tw_encode_pixels(b.encoder, b.pixels, 1, image, &err), &err);
+    assert_ok(tw_encode_ids(b.encoder, b.ids, b.n_texts, b.length, texts, &err), &err);
+    assert_close("image features", image, expected_image, b.dim, feature_limit);
+    assert_close("text features", texts, expected_text, n, feature_limit);
+    if (!c->own_values) check_probabilities(c, &b, image, texts);
+    free(expected_image);
+    free(expected_text);
+    free(image);
+    free(texts);
+    teardown(&b);
+}
+
+enum { N_PICTURES = 7 };
+
+/* Features of 7 pictures (the golden one and 6 of noise) and all texts, in an order of its own. */
+static void encode_all(bench *b, float *images, float *texts) {
+    float *pixels = malloc(N_PICTURES * b->picture * sizeof *pixels);
+    assert_non_null(pixels);
+    uint64_t seed = 7;
+    for (size_t i = 0; i < N_PICTURES * b->picture; i++)
+        pixels[i] = 2 * test_random_float(&seed);
+    memcpy(pixels + 3 * b->picture, b->pixels, b->picture * sizeof *pixels);
+    assert_ok(tw_encode_pixels(b->encoder, pixels, N_PICTURES, images, &err), &err);
+    assert_ok(tw_encode_ids(b->encoder, b->ids, b->n_texts, b->length, texts, &err), &err);
+    free(pixels);
+}
+
+static void batch_and_threads_do_not_change_a_bit(void **state) {
+    const golden_case *c = *state;
+    static const struct {
+        int threads, batch;
+    } runs[] = {{1, 1}, {1, 8}, {2, 1}, {2, 3}, {2, 8}, {3, 2}, {3, 8}};
+    float *first = NULL;
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        bench b = setup(c, runs[i].threads, runs[i].batch);
+        size_t n = (N_PICTURES + b.n_texts) * b.dim;
+        float *all = calloc(n, sizeof *all), *alone = calloc(b.dim, sizeof *alone);
+        assert_non_null(all);
+        assert_non_null(alone);
+        encode_all(&b, all, all + N_PICTURES * b.dim);
+        assert_ok(tw_encode_pixels(b.encoder, b.pixels, 1, alone, &err), &err);
+        assert_memory_equal(alone, all + 3 * b.dim, b.dim * sizeof *alone);
+        assert_ok(tw_encode_ids(b.encoder, b.ids + 4 * b.length, 1, b.length, alone, &err), &err);
+        assert_memory_equal(alone, all + (N_PICTURES + 4) * b.dim, b.dim * sizeof *alone);
+        if (first) assert_memory_equal(all, first, n * sizeof *all);
+        if (!first)
+            first = all;
+        else
+            free(all);
+        free(alone);
+        teardown(&b);
+    }
+    free(first);
+}
+
+static void texts_and_ids_agree(void **state) {
+    const golden_case *c = *state;
+    static const char *const texts[] = {"杰尼龟", "妙蛙种子", "小火龙", "皮卡丘",
+                                        "iPhone 13 Pro Max 手机壳"};
+    bench b = setup(c, 2, 8);
+    float *from_ids = malloc(5 * b.dim * sizeof *from_ids);
+    float *from_text = malloc(5 * b.dim * sizeof *from_text);
+    bool truncated[5];
+    assert_non_null(from_ids);
+    assert_non_null(from_text);
+    assert_ok(tw_encode_ids(b.encoder, b.ids, 5, b.length, from_ids, &err), &err);
+    assert_ok(tw_encode_texts(b.encoder, texts, 5, NULL, from_text, truncated, &err), &err);
+    assert_memory_equal(from_ids, from_text, 5 * b.dim * sizeof *from_ids);
+    for (int i = 0; i < 5; i++)
+        assert_false(truncated[i]);
+    free(from_ids);
+    free(from_text);
+    teardown(&b);
+}
+
+/* ------------------------------------------------------------------ intermediate stages */
+
+typedef struct stage {
+    const char *name, *file;
+    bool planes; /* the reference is [C, H, W], ours [H*W, C] */
+    int seen;
+} stage;
+
+static stage vit_stages[] = {
+    {"visual.ln_pre", VIT "/mid_vision_after_ln_pre.npy", false, 0},
+    {"visual.transformer.resblocks.0", VIT "/mid_vision_after_block_0.npy", false, 0},
+    {"visual.transformer.resblocks.1", VIT "/mid_vision_after_block_1.npy", false, 0},
+    {"bert.embeddings", VIT "/mid_text_embeddings.npy", false, 0},
+    {"bert.encoder.layer.0", VIT "/mid_text_after_layer_0.npy", false, 0},
+    {"bert.encoder.layer.1", VIT "/mid_text_after_layer_1.npy", false, 0},
+};
+static stage rn_stages[] = {
+    {"visual.stem", RN "/mid_vision_after_stem.npy", true, 0},
+    {"visual.layer1", RN "/mid_vision_after_layer1.npy", true, 0},
+    {"visual.layer2", RN "/mid_vision_after_layer2.npy", true, 0},
+    {"visual.layer3", RN "/mid_vision_after_layer3.npy", true, 0},
+    {"visual.layer4", RN "/mid_vision_after_layer4.npy", true, 0},
+    {"bert.embeddings", RN "/mid_text_embeddings.npy", false, 0},
+    {"bert.encoder.layer.0", RN "/mid_text_after_layer_0.npy", false, 0},
+};
+
+typedef struct stage_list {
+    stage *stages;
+    size_t n;
+} stage_list;
+
+/* Rows of padding in the reference have no counterpart: only ours are compared. */
+static void compare_stage(void *user, const char *name, const float *x, size_t n_rows,
+                          size_t n_columns, size_t ld) {
+    stage_list *list = user;
+    for (size_t i = 0; i < list->n; i++) {
+        stage *s = &list->stages[i];
+        if (strcmp(name, s->name) != 0) continue;
+        size_t n;
+        float *expected = load(test_data(s->file), &n);
+        assert_true(n >= n_rows * n_columns);
+        float *got = malloc(n_rows * n_columns * sizeof *got);
+        assert_non_null(got);
+        for (size_t r = 0; r < n_rows; r++)
+            for (size_t k = 0; k < n_columns; k++)
+                got[s->planes ? k * n_rows + r : r * n_columns + k] = x[r * ld + k];
+        assert_close(name, got, expected, n_rows * n_columns, feature_limit);
+        free(expected);
+        free(got);
+        s->seen++;
+    }
+}
+
+static void every_stage_equals_the_reference(void **state) {
+    const golden_case *c = *state;
+    bool vit = strcmp(c->dir, VIT) == 0;
+    stage_list list = vit ? (stage_list){vit_stages, sizeof vit_stages / sizeof *vit_stages}
+                          : (stage_list){rn_stages, sizeof rn_stages / sizeof *rn_stages};
+    bench b = setup(c, 2, 8);
+    float *out = malloc(b.dim * sizeof *out);
+    assert_non_null(out);
+    b.encoder->state->observer = compare_stage;
+    b.encoder->state->observer_user = &list;
+    assert_ok(tw_encode_pixels(b.encoder, b.pixels, 1, out, &err), &err);
+    assert_ok(tw_encode_ids(b.encoder, b.ids, 1, b.length, out, &err), &err);
+    for (size_t i = 0; i < list.n; i++)
+        if (list.stages[i].seen != 1)
+            fail_msg("stage %s was seen %d times", list.stages[i].name, list.stages[i].seen);
+    free(out);
+    teardown(&b);
+}
+
+/* ------------------------------------------------------------------------- wrong calls */
+
+static void wrong_ids_are_refused(void **state) {
+    const golden_case *c = *state;
+    bench b = setup(c, 1, 8);
+    float out[64];
+    int32_t row[52] = {0};
+    assert_fails(tw_encode_ids(b.encoder, row, 1, 52, out, &err), TW_ERR_ARGUMENT, &err);
+    row[0] = 101, row[1] = 21128;
+    assert_fails(tw_encode_ids(b.encoder, row, 1, 52, out, &err), TW_ERR_ARGUMENT, &err);
+    row[1] = -1;
+    assert_fails(tw_encode_ids(b.encoder, row, 1, 52, out, &err), TW_ERR_ARGUMENT, &err);
+    row[1] = 0, row[2] = 102;
+    assert_fails(tw_encode_ids(b.encoder, row, 1, 52, out, &err), TW_ERR_ARGUMENT, &err);
+    assert_fails(tw_encode_ids(b.encoder, row, 1, 513, out, &err), TW_ERR_ARGUMENT, &err);
+    assert_ok(tw_encode_ids(b.encoder, row, 0, 52, out, &err), &err);
+    assert_ok(tw_encode_pixels(b.encoder, NULL, 0, out, &err), &err);
+    teardown(&b);
+}
+
+static void a_bad_picture_does_not_stop_the_others(void **state) {
+    const golden_case *c = *state;
+    bench b = setup(c, 2, 2);
+    float *features = malloc(3 * b.dim * sizeof *features);
+    assert_non_null(features);
+    size_t n_bytes;
+    uint8_t *good = test_read(test_data("preprocess/images/red_apple.jpg"), &n_bytes);
+    tw_bytes pictures[3] = {{good, n_bytes}, {"not a picture", 13}, {good, n_bytes}};
+    tw_error errors[3];
+    assert_ok(tw_encode_images(b.encoder, pictures, 3, NULL, NULL, features, errors, &err), &err);
+    assert_int_equal(errors[0].status, TW_OK);
+    assert_int_not_equal(errors[1].status, TW_OK);
+    assert_int_equal(errors[2].status, TW_OK);
+    assert_memory_equal(features, features + 2 * b.dim, b.dim * sizeof *features);
+    assert_true(isnan(features[b.dim]));
+    float alone[64];
+    assert_ok(tw_encode_pixels(b.encoder, b.pixels, 1, alone, &err), &err);
+    assert_memory_equal(alone, features, b.dim * sizeof *alone);
+    tw_status status = tw_encode_images(b.encoder, pictures, 3, NULL, NULL, features, NULL, &err);
+    assert_int_not_equal(status, TW_OK);
+    assert_non_null(strstr(err.message, "picture 1"));
+    free(good);
+    free(features);
+    teardown(&b);
+}
+
+int main(void) {
+    enum { N = sizeof cases / sizeof *cases };
+    static char names[2 * N][160];
+    struct CMUnitTest tests[2 * N + 8];
+    size_t n = 0;
+    for (size_t i = 0; i < N; i++) {
+        snprintf(names[2 * i], sizeof names[0],
+                 "features_and_probabilities_equal_the_reference: %s", cases[i].name);
+        tests[n++] =
+            (struct CMUnitTest){names[2 * i], features_and_probabilities_equal_the_reference, NULL,
+                                NULL, (void *)&cases[i]};
+        snprintf(names[2 * i + 1], sizeof names[0], "batch_and_threads_do_not_change_a_bit: %s",
+                 cases[i].name);
+        tests[n++] = (struct CMUnitTest){names[2 * i + 1], batch_and_threads_do_not_change_a_bit,
+                                         NULL, NULL, (void *)&cases[i]};
+    }
+    const golden_case *vit = &cases[0], *rn = &cases[N - 1];
+    tests[n++] =
+        (struct CMUnitTest){"texts_and_ids_agree", texts_and_ids_agree, NULL, NULL, (void *)vit};
+    tests[n++] = (struct CMUnitTest){"every_stage_equals_the_reference: ViT",
+                                     every_stage_equals_the_reference, NULL, NULL, (void *)vit};
+    tests[n++] = (struct CMUnitTest){"every_stage_equals_the_reference: ResNet",
+                                     every_stage_equals_the_reference, NULL, NULL, (void *)rn};
+    tests[n++] = (struct CMUnitTest){"wrong_ids_are_refused", wrong_ids_are_refused, NULL, NULL,
+                                     (void *)vit};
+    tests[n++] =
+        (struct CMUnitTest){"a_bad_picture_does_not_stop_the_others: ViT",
+                            a_bad_picture_does_not_stop_the_others, NULL, NULL, (void *)vit};
+    tests[n++] =
+        (struct CMUnitTest){"a_bad_picture_does_not_stop_the_others: ResNet",
+                            a_bad_picture_does_not_stop_the_others, NULL, NULL, (void *)rn};
+    return _cmocka_run_group_tests("features", tests, n, NULL, NULL);
+}
