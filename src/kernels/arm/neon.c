@@ -1,0 +1,60 @@
+/* NEON of 64-bit Arm: 4 lanes, 32 registers. */
+#include <arm_neon.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef float32x4_t vf;
+enum { VL = 4, NV = 4, MR = 6 }; /* 24 accumulators, 4 of B, up to 4 of A */
+#define TABLE tw_kernels_neon
+#define TABLE_NAME "neon"
+
+static inline vf v_zero(void) { return vdupq_n_f32(0.0f); }
+static inline vf v_set1(float x) { return vdupq_n_f32(x); }
+static inline vf v_load(const float *p) { return vld1q_f32(p); }
+static inline void v_store(float *p, vf a) { vst1q_f32(p, a); }
+static inline vf v_add(vf a, vf b) { return vaddq_f32(a, b); }
+static inline vf v_sub(vf a, vf b) { return vsubq_f32(a, b); }
+static inline vf v_mul(vf a, vf b) { return vmulq_f32(a, b); }
+static inline vf v_div(vf a, vf b) { return vdivq_f32(a, b); }
+static inline vf v_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+static inline vf v_fnma(vf a, vf b, vf c) { return vfmsq_f32(c, a, b); }
+static inline vf v_max(vf a, vf b) { return vmaxq_f32(a, b); }
+static inline vf v_min(vf a, vf b) { return vminq_f32(a, b); }
+static inline vf v_abs(vf a) { return vabsq_f32(a); }
+static inline vf v_exponent(vf a) {
+    return vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(a), 23));
+}
+
+static inline vf v_load_n(const float *p, size_t n) {
+    float lanes[4] = {0};
+    for (size_t i = 0; i < n; i++)
+        lanes[i] = p[i];
+    return vld1q_f32(lanes);
+}
+static inline void v_store_n(float *p, vf a, size_t n) {
+    float lanes[4];
+    vst1q_f32(lanes, a);
+    for (size_t i = 0; i < n; i++)
+        p[i] = lanes[i];
+}
+static inline vf v_first_n(vf a, size_t n) {
+    static const uint32_t window[8] = {~0u, ~0u, ~0u, ~0u};
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), vld1q_u32(window + VL - n)));
+}
+
+static inline float v_sum(vf a) {
+    float32x2_t s = vadd_f32(vget_low_f32(a), vget_high_f32(a));
+    return vget_lane_f32(s, 0) + vget_lane_f32(s, 1);
+}
+static inline float v_top(vf a) { return vmaxvq_f32(a); }
+
+static inline void transpose4(const float *from, size_t ld_from, float *to, size_t ld_to) {
+    float32x4x2_t low = vtrnq_f32(vld1q_f32(from), vld1q_f32(from + ld_from));
+    float32x4x2_t high = vtrnq_f32(vld1q_f32(from + 2 * ld_from), vld1q_f32(from + 3 * ld_from));
+    vst1q_f32(to, vcombine_f32(vget_low_f32(low.val[0]), vget_low_f32(high.val[0])));
+    vst1q_f32(to + ld_to, vcombine_f32(vget_low_f32(low.val[1]), vget_low_f32(high.val[1])));
+    vst1q_f32(to + 2 * ld_to, vcombine_f32(vget_high_f32(low.val[0]), vget_high_f32(high.val[0])));
+    vst1q_f32(to + 3 * ld_to, vcombine_f32(vget_high_f32(low.val[1]), vget_high_f32(high.val[1])));
+}
+
+#include "kernels/simd/kernels.inc.h"

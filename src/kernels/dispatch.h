@@ -1,0 +1,15 @@
+/* How a table is chosen; apart from kernels.h so that tests can try every cap in one process. */
+#ifndef KERNELS_DISPATCH_H
+#define KERNELS_DISPATCH_H
+
+#include "kernels/kernels.h"
+
+/* The best table this processor runs at or below `cap` (NULL, "" or an unknown word: no cap). The
+ * ladder is ref < avx2 < avx512 on x86 and ref < neon on 64-bit Arm; a rung of the other
+ * architecture caps to ref. Never NULL. */
+const tw_kernels *tw_kernels_pick(const char *cap);
+
+/* Whether `cap` is NULL, "" or the name of a rung on any architecture. */
+int tw_kernels_cap_known(const char *cap);
+
+#endif

@@ -1,0 +1,52 @@
+/* The vector kernels, written once and compiled once per instruction set. The including file
+ * (x86/avx2.c, x86/avx512.c, arm/neon.c) provides the vector layer:
+ *
+ *   vf                    a vector of VL floats
+ *   VL, NV, MR            lanes; vectors in a row of a panel (nr = NV * VL); rows of a micro-tile
+ *   TABLE, TABLE_NAME     what the table is called
+ *   v_zero v_set1 v_load v_store (any alignment) v_add v_sub v_mul v_div v_abs
+ *   v_fma(a, b, c)        a * b + c, rounded once; v_fnma(a, b, c) is c - a * b
+ *   v_max(a, b) v_min     b when either is NaN, or NaN: data goes second, so that NaN survives
+ *   v_exponent(a)         the bits of a shifted left by 23
+ *   v_load_n v_store_n    the first n lanes of memory, the rest zero or untouched; 0 <= n <= VL
+ *   v_first_n(a, n)       a with lanes n.. set to zero
+ *   v_sum(a) v_top(a)     sum of the lanes in one fixed order; the largest
+ *   transpose4(from, ld_from, to, ld_to)   a 4 x 4 block
+ *
+ * All functions are static: nothing but the table leaves the translation unit. */
+#include "kernels/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { NR = NV * VL };
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL(n) _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL(n) _Pragma("GCC unroll 32")
+#endif
+
+static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+static size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
+
+#include "kernels/simd/math.inc.h"
+#include "kernels/simd/pack.inc.h"
+#include "kernels/simd/gemm.inc.h"
+#include "kernels/simd/attention.inc.h"
+#include "kernels/simd/rows.inc.h"
+
+const tw_kernels TABLE = {
+    .name = TABLE_NAME,
+    .nr = NR,
+    .mr = MR,
+    .pack_f32 = pack_f32,
+    .gemm_f32 = gemm_f32,
+    .layer_norm_f32 = layer_norm_f32,
+    .attention_f32 = attention_f32,
+    .attention_scratch = attention_scratch,
+    .add_f32 = add_f32,
+    .avg_pool_f32 = avg_pool_f32,
+    .dot_f32 = dot_f32,
+};
