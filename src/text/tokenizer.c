@@ -3,6 +3,7 @@
 #include "base/size.h"
 #include "base/utf8.h"
 #include "text/unicode.h"
+#include "text/vocab.h"
 #include "text/wordpiece.h"
 
 #include <stdlib.h>
@@ -87,6 +88,7 @@ static size_t count_lines(const char *text, const char *end) {
 tw_status tw_tokenizer_wordpiece(const void *vocab, size_t n_bytes, tw_tokenizer **out,
                                  tw_error *err) {
     tw_status status;
+    if (!vocab) vocab = tw_builtin_vocab(&n_bytes);
     const char **lines = NULL;
     size_t *sizes = NULL;
     if (!out) return tw_fail(err, TW_ERR_ARGUMENT, "tokenizer: no place for the result");
