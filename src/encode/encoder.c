@@ -34,7 +34,8 @@ tw_status tw_encoder_create(const tw_model *model, tw_pool *pool, const tw_encod
         return tw_fail(err, TW_ERR_ARGUMENT, "batch: %d, expected 1 to %d", (int)options->batch,
                        MAX_BATCH);
     if (options->vision_only && options->text_only)
-        return tw_fail(err, TW_ERR_ARGUMENT, "encoder: vision_only and text_only exclude each other");
+        return tw_fail(err, TW_ERR_ARGUMENT,
+                       "encoder: vision_only and text_only exclude each other");
     const tw_backend *backend = find_backend(options->backend);
     if (!backend)
         return tw_fail(err, TW_ERR_UNSUPPORTED, "backend '%s' is not in this build, which has cpu",
@@ -77,7 +78,9 @@ void tw_encoder_free(tw_encoder *encoder) {
     free(encoder);
 }
 
-const char *tw_encoder_description(const tw_encoder *encoder) { return encoder->description; }
+const char *tw_encoder_description(const tw_encoder *encoder) {
+    return encoder->description;
+}
 
 void tw_fill_nan(float *row, size_t n) {
     for (size_t i = 0; i < n; i++)

@@ -51,9 +51,9 @@ static tw_status encode_batch(tw_encoder *e, prepare_job *job, size_t n, float *
     return TW_OK;
 }
 
-tw_status tw_encode_images(tw_encoder *e, const tw_bytes *images, size_t n,
-                           const tw_recipe *recipe, const tw_image_options *options,
-                           float *features, tw_error *errors, tw_error *err) {
+tw_status tw_encode_images(tw_encoder *e, const tw_bytes *images, size_t n, const tw_recipe *recipe,
+                           const tw_image_options *options, float *features, tw_error *errors,
+                           tw_error *err) {
     const tw_arch *arch = &e->model->arch;
     if (arch->vision.kind == TW_VISION_NONE)
         return tw_fail(err, TW_ERR_UNSUPPORTED, "the model has no image tower");

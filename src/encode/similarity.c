@@ -166,7 +166,8 @@ tw_status tw_zeroshot_weights(tw_encoder *e, const char *const *labels, size_t n
                               tw_error *err) {
     size_t dim = (size_t)e->model->arch.embed_dim;
     if (n_labels == 0 || n_templates == 0)
-        return tw_fail(err, TW_ERR_ARGUMENT, "zero-shot: needs at least one label and one template");
+        return tw_fail(err, TW_ERR_ARGUMENT,
+                       "zero-shot: needs at least one label and one template");
     for (size_t t = 0; t < n_templates; t++)
         if (!strstr(templates[t], "{}"))
             return tw_fail(err, TW_ERR_ARGUMENT, "template %zu has no {} for the label: %s", t,
