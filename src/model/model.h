@@ -19,15 +19,15 @@ typedef struct tw_linear_weights {
 /* A transformer block. In a ViT ln1 stands before attention and ln2 before the MLP; in BERT ln1
  * after attention and ln2 after the MLP. */
 typedef struct tw_block_weights {
-    tw_norm_weights ln1, ln2;          /* [W] */
-    tw_linear_weights q, k, v, out;    /* [W, W] */
-    tw_linear_weights fc1;             /* [M, W] */
-    tw_linear_weights fc2;             /* [W, M] */
+    tw_norm_weights ln1, ln2;       /* [W] */
+    tw_linear_weights q, k, v, out; /* [W, W] */
+    tw_linear_weights fc1;          /* [M, W] */
+    tw_linear_weights fc2;          /* [W, M] */
 } tw_block_weights;
 
 typedef struct tw_conv_bn_weights {
-    tw_tensor weight;                  /* [O, I, kh, kw], no bias */
-    tw_tensor gamma, beta, mean, var;  /* [O], batch norm, eps = config.norm_eps */
+    tw_tensor weight;                 /* [O, I, kh, kw], no bias */
+    tw_tensor gamma, beta, mean, var; /* [O], batch norm, eps = config.norm_eps */
 } tw_conv_bn_weights;
 
 typedef struct tw_bottleneck_weights {
@@ -46,7 +46,7 @@ typedef struct tw_vision_weights {
     tw_tensor projection;     /* [E, W]; data NULL when there is none */
     /* ModifiedResNet */
     tw_conv_bn_weights stem[3];
-    tw_bottleneck_weights *bottlenecks; /* stages in order, sum(stages) of them */
+    tw_bottleneck_weights *bottlenecks;       /* stages in order, sum(stages) of them */
     tw_linear_weights pool_q, pool_k, pool_v; /* [32w, 32w] */
     tw_linear_weights pool_out;               /* [E, 32w] */
 } tw_vision_weights;
@@ -65,11 +65,14 @@ struct tw_gguf;
 struct tw_model {
     char *path;
     tw_mapped_file file;
+    size_t file_bytes;
     struct tw_gguf *gguf;
     tw_arch arch;
     tw_recipe recipe;
     tw_tokenizer *tokenizer;
     float logit_scale;
+    tw_provenance provenance; /* strings in provenance_text */
+    char *provenance_text;
     tw_vision_weights vision;
     tw_text_weights text;
 };

@@ -1,0 +1,154 @@
+/* Source: Chinese-CLIP cn_clip/clip/model.py (names, Wqkv variants) and the table of
+ * transformers' convert_chinese_clip_original_pytorch_to_hf.py. */
+#include "model/families.h"
+
+#include <stddef.h>
+
+#define STRINGS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* -------------------------------------------------------------------- Chinese-CLIP, original */
+
+#define VIT_BLOCK "visual.transformer.resblocks.{i}."
+#define BERT_LAYER "bert.encoder.layer.{i}."
+#define BATCH_NORM(canonical, source)                                                              \
+    {canonical ".weight", source ".weight", TW_RULE_PLAIN},                                        \
+        {canonical ".bias", source ".bias", TW_RULE_PLAIN},                                        \
+        {canonical ".mean", source ".running_mean", TW_RULE_PLAIN}, {                              \
+        canonical ".var", source ".running_var", TW_RULE_PLAIN                                     \
+    }
+#define STACKED(block, suffix, source)                                                             \
+    {block "attn_q." suffix, source, TW_RULE_ROWS_0},                                              \
+        {block "attn_k." suffix, source, TW_RULE_ROWS_1}, {                                        \
+        block "attn_v." suffix, source, TW_RULE_ROWS_2                                             \
+    }
+/* The BERT layers keep their names in both layouts; only the prefix differs. */
+#define BERT_RULES(prefix)                                                                         \
+    {"t.token_embd.weight", prefix "embeddings.word_embeddings.weight", TW_RULE_PLAIN},            \
+        {"t.position_embd.weight", prefix "embeddings.position_embeddings.weight", TW_RULE_PLAIN}, \
+        {"t.token_type_embd.weight", prefix "embeddings.token_type_embeddings.weight",             \
+         TW_RULE_PLAIN},                                                                           \
+        {"t.embd_ln.*", prefix "embeddings.LayerNorm.*", TW_RULE_PLAIN},                           \
+        {"t.blk.{i}.attn_q.*", prefix "encoder.layer.{i}.attention.self.query.*", TW_RULE_PLAIN},  \
+        {"t.blk.{i}.attn_k.*", prefix "encoder.layer.{i}.attention.self.key.*", TW_RULE_PLAIN},    \
+        {"t.blk.{i}.attn_v.*", prefix "encoder.layer.{i}.attention.self.value.*", TW_RULE_PLAIN},  \
+        {"t.blk.{i}.attn_out.*", prefix "encoder.layer.{i}.attention.output.dense.*",              \
+         TW_RULE_PLAIN},                                                                           \
+        {"t.blk.{i}.ln1.*", prefix "encoder.layer.{i}.attention.output.LayerNorm.*",               \
+         TW_RULE_PLAIN},                                                                           \
+        {"t.blk.{i}.ffn_down.*", prefix "encoder.layer.{i}.intermediate.dense.*", TW_RULE_PLAIN},  \
+        {"t.blk.{i}.ffn_up.*", prefix "encoder.layer.{i}.output.dense.*", TW_RULE_PLAIN}, {        \
+        "t.blk.{i}.ln2.*", prefix "encoder.layer.{i}.output.LayerNorm.*", TW_RULE_PLAIN            \
+    }
+
+static const tw_name_rule original_rules[] = {
+    {"logit_scale", "logit_scale", TW_RULE_PLAIN},
+    {"visual_projection.weight", "visual.proj", TW_RULE_TRANSPOSED},
+    {"text_projection.weight", "text_projection", TW_RULE_TRANSPOSED},
+    /* ViT */
+    {"v.patch_embd.weight", "visual.conv1.weight", TW_RULE_PLAIN},
+    {"v.class_embd", "visual.class_embedding", TW_RULE_PLAIN},
+    {"v.position_embd.weight", "visual.positional_embedding", TW_RULE_PLAIN},
+    {"v.pre_ln.*", "visual.ln_pre.*", TW_RULE_PLAIN},
+    {"v.post_ln.*", "visual.ln_post.*", TW_RULE_PLAIN},
+    STACKED("v.blk.{i}.", "*", VIT_BLOCK "attn.in_proj_*"),
+    STACKED("v.blk.{i}.", "*", VIT_BLOCK "attn.Wqkv.*"),
+    {"v.blk.{i}.attn_out.*", VIT_BLOCK "attn.out_proj.*", TW_RULE_PLAIN},
+    {"v.blk.{i}.ln1.*", VIT_BLOCK "ln_1.*", TW_RULE_PLAIN},
+    {"v.blk.{i}.ln2.*", VIT_BLOCK "ln_2.*", TW_RULE_PLAIN},
+    {"v.blk.{i}.ffn_down.*", VIT_BLOCK "mlp.c_fc.*", TW_RULE_PLAIN},
+    {"v.blk.{i}.ffn_up.*", VIT_BLOCK "mlp.c_proj.*", TW_RULE_PLAIN},
+    /* ModifiedResNet */
+    {"v.stem.{i}.weight", "visual.conv{i}.weight", TW_RULE_PLAIN},
+    BATCH_NORM("v.stem.{i}.bn", "visual.bn{i}"),
+    {"v.stage.{s}.{b}.conv{i}.weight", "visual.layer{s}.{b}.conv{i}.weight", TW_RULE_PLAIN},
+    BATCH_NORM("v.stage.{s}.{b}.conv{i}.bn", "visual.layer{s}.{b}.bn{i}"),
+    {"v.stage.{s}.{b}.down.weight", "visual.layer{s}.{b}.downsample.0.weight", TW_RULE_PLAIN},
+    BATCH_NORM("v.stage.{s}.{b}.down.bn", "visual.layer{s}.{b}.downsample.1"),
+    {"v.pool.position_embd.weight", "visual.attnpool.positional_embedding", TW_RULE_PLAIN},
+    {"v.pool.attn_q.*", "visual.attnpool.q_proj.*", TW_RULE_PLAIN},
+    {"v.pool.attn_k.*", "visual.attnpool.k_proj.*", TW_RULE_PLAIN},
+    {"v.pool.attn_v.*", "visual.attnpool.v_proj.*", TW_RULE_PLAIN},
+    {"v.pool.attn_out.*", "visual.attnpool.c_proj.*", TW_RULE_PLAIN},
+    /* BERT, and what training with FlashAttention may leave */
+    BERT_RULES("bert."),
+    STACKED("t.blk.{i}.", "*", BERT_LAYER "attention.self.Wqkv.*"),
+    {"t.blk.{i}.attn_out.*", BERT_LAYER "attention.self.out_proj.*", TW_RULE_PLAIN},
+    {NULL, NULL, TW_RULE_PLAIN},
+};
+
+static const tw_family original = {
+    .title = "Chinese-CLIP",
+    .text_signatures = STRINGS("bert.embeddings.word_embeddings.weight"),
+    .vision_signatures = STRINGS("visual.conv1.weight"),
+    .rules = original_rules,
+    .ignored = STRINGS("bert.pooler.*", "*.num_batches_tracked", "bert.embeddings.position_ids",
+                       "bert.embeddings.token_type_ids"),
+    .vision_prefixes = STRINGS("visual."),
+    .text_prefixes = STRINGS("bert.", "text_projection"),
+    .activation = TW_QUICK_GELU,
+};
+
+/* --------------------------------------------------------------- Chinese-CLIP, Hugging Face */
+
+#define HF_LAYER "vision_model.encoder.layers.{i}."
+
+static const tw_name_rule hf_rules[] = {
+    {"logit_scale", "logit_scale", TW_RULE_PLAIN},
+    {"visual_projection.weight", "visual_projection.weight", TW_RULE_PLAIN},
+    {"text_projection.weight", "text_projection.weight", TW_RULE_PLAIN},
+    {"v.patch_embd.weight", "vision_model.embeddings.patch_embedding.weight", TW_RULE_PLAIN},
+    {"v.class_embd", "vision_model.embeddings.class_embedding", TW_RULE_PLAIN},
+    {"v.position_embd.weight", "vision_model.embeddings.position_embedding.weight", TW_RULE_PLAIN},
+    {"v.pre_ln.*", "vision_model.pre_layrnorm.*", TW_RULE_PLAIN}, /* their spelling */
+    {"v.post_ln.*", "vision_model.post_layernorm.*", TW_RULE_PLAIN},
+    {"v.blk.{i}.attn_q.*", HF_LAYER "self_attn.q_proj.*", TW_RULE_PLAIN},
+    {"v.blk.{i}.attn_k.*", HF_LAYER "self_attn.k_proj.*", TW_RULE_PLAIN},
+    {"v.blk.{i}.attn_v.*", HF_LAYER "self_attn.v_proj.*", TW_RULE_PLAIN},
+    {"v.blk.{i}.attn_out.*", HF_LAYER "self_attn.out_proj.*", TW_RULE_PLAIN},
+    {"v.blk.{i}.ln1.*", HF_LAYER "layer_norm1.*", TW_RULE_PLAIN},
+    {"v.blk.{i}.ln2.*", HF_LAYER "layer_norm2.*", TW_RULE_PLAIN},
+    {"v.blk.{i}.ffn_down.*", HF_LAYER "mlp.fc1.*", TW_RULE_PLAIN},
+    {"v.blk.{i}.ffn_up.*", HF_LAYER "mlp.fc2.*", TW_RULE_PLAIN},
+    BERT_RULES("text_model."),
+    {NULL, NULL, TW_RULE_PLAIN},
+};
+
+static const tw_family hugging_face = {
+    .title = "Hugging Face Chinese-CLIP",
+    .text_signatures = STRINGS("text_model.embeddings.word_embeddings.weight"),
+    .vision_signatures = STRINGS("vision_model.embeddings.class_embedding"),
+    .rules = hf_rules,
+    .ignored = STRINGS("*.position_ids", "*.token_type_ids", "text_model.pooler.*"),
+    .vision_prefixes = STRINGS("vision_model.", "visual_projection."),
+    .text_prefixes = STRINGS("text_model.", "text_projection."),
+    .activation = TW_QUICK_GELU,
+};
+
+/* ------------------------------------------------------------------- recognised, but not read */
+
+static const tw_family siglip = {
+    .title = "SigLIP",
+    .text_signatures = STRINGS("logit_bias", "text_model.head.weight"),
+};
+static const tw_family openai_jit = {
+    .title = "OpenAI CLIP",
+    .text_signatures = STRINGS("input_resolution", "visual.input_resolution"),
+};
+static const tw_family openai = {
+    .title = "OpenAI CLIP or open_clip",
+    .text_signatures = STRINGS("token_embedding.weight"),
+};
+static const tw_family open_clip_custom = {
+    .title = "open_clip",
+    .text_signatures =
+        STRINGS("text.token_embedding.weight", "text.transformer.*", "visual.trunk.*"),
+};
+static const tw_family hugging_face_clip = {
+    .title = "Hugging Face CLIP",
+    .text_signatures = STRINGS("text_model.embeddings.token_embedding.weight"),
+};
+
+const tw_family *const tw_families[] = {
+    &original,         &hugging_face,      &siglip, &openai_jit, &openai,
+    &open_clip_custom, &hugging_face_clip, NULL,
+};

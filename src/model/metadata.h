@@ -1,0 +1,35 @@
+/* The metadata of a model file: every key, written and read in one place. docs/FORMAT.md is the
+ * description for people. */
+#ifndef MODEL_METADATA_H
+#define MODEL_METADATA_H
+
+#include "format/gguf/gguf.h"
+#include "tuwen/model.h"
+
+#define TW_FILE_VERSION 1
+
+/* What a model file says beside its weights. Strings are borrowed. */
+typedef struct tw_metadata {
+    tw_arch arch;
+    tw_recipe recipe;
+    float logit_scale;
+    tw_dtype file_type;            /* of most matrices: f32, f16 or bf16 */
+    const tw_tokenizer *tokenizer; /* NULL without a text tower */
+    tw_provenance provenance;
+} tw_metadata;
+
+void tw_metadata_put(tw_gguf_writer *w, const tw_metadata *m);
+
+/* Reads and checks everything but tokenizer and provenance. Errors: TW_ERR_FORMAT,
+ * TW_ERR_UNSUPPORTED (another kind of file, or one of a newer version), TW_ERR_MISMATCH,
+ * TW_ERR_LIMIT. */
+tw_status tw_metadata_read(const tw_gguf *g, tw_metadata *out, tw_error *err);
+
+tw_status tw_metadata_read_tokenizer(const tw_gguf *g, int32_t vocab_size, tw_tokenizer **out,
+                                     tw_error *err);
+
+/* The strings are NUL-terminated copies in *storage, which the caller frees. */
+tw_status tw_metadata_read_provenance(const tw_gguf *g, tw_provenance *out, char **storage,
+                                      tw_error *err);
+
+#endif

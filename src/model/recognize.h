@@ -1,0 +1,24 @@
+/* The architecture of a checkpoint from the names and shapes of its tensors. */
+#ifndef MODEL_RECOGNIZE_H
+#define MODEL_RECOGNIZE_H
+
+#include "model/source.h"
+
+/* What the user, or a configuration file, says beside the shapes. */
+typedef struct tw_expectation {
+    const tw_vision_config *vision; /* all sizes set; NULL = nothing is said */
+    int32_t embed_dim;              /* with `vision` */
+    const tw_text_config *text;
+    int32_t vision_head_width, text_head_width; /* 0 = nothing is said */
+    tw_activation activation;                   /* of the image tower; TW_ACT_NONE = by family */
+    int32_t context_length;                     /* 0 = 52, or as many as there are positions */
+    bool vision_only, text_only;
+} tw_expectation;
+
+/* Errors: TW_ERR_MISMATCH (a tensor missing or of an impossible shape; a size that is not the
+ * expected one), TW_ERR_AMBIGUOUS (the shapes do not tell the number of heads: the message names
+ * the options that do), TW_ERR_LIMIT, TW_ERR_ARGUMENT. */
+tw_status tw_recognize(tw_source *source, const tw_expectation *expected, tw_arch *out,
+                       tw_error *err);
+
+#endif
