@@ -10,7 +10,9 @@ static const char *const isa_names[] = {"ref", "avx2", "avx512", "neon"};
 
 /* __builtin_cpu_supports also asks whether the operating system saves the wider registers. */
 #if defined(__x86_64__)
-static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+static int has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
 static int has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
@@ -43,7 +45,8 @@ const tw_kernels *tw_kernels_pick(const char *cap) {
     if (!cap || !*cap || !tw_kernels_cap_known(cap)) return tables[n - 1];
     for (int i = n - 1; i >= 0; i--)
         if (strcmp(cap, tables[i]->name) == 0) return tables[i];
-    /* A known rung that is not here: above all of this processor's, or of another architecture. */
+            /* A known rung that is not here: above all of this processor's, or of another
+             * architecture. */
 #if defined(__x86_64__)
     if (strcmp(cap, "avx512") == 0) return tables[n - 1];
 #endif
@@ -60,7 +63,13 @@ const tw_kernels *tw_kernels_get(void) {
     return atomic_compare_exchange_strong(&chosen, &none, table) ? table : none;
 }
 
-int tw_isa_cap_valid(void) { return tw_kernels_cap_known(getenv("TUWEN_CPU")); }
+int tw_isa_cap_valid(void) {
+    return tw_kernels_cap_known(getenv("TUWEN_CPU"));
+}
 
-const char *tw_isa_name(void) { return tw_kernels_get()->name; }
-const char *tw_isa_best(void) { return tw_kernels_pick(NULL)->name; }
+const char *tw_isa_name(void) {
+    return tw_kernels_get()->name;
+}
+const char *tw_isa_best(void) {
+    return tw_kernels_pick(NULL)->name;
+}

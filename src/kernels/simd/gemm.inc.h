@@ -1,5 +1,5 @@
-/* The matrix product. C is cut into blocks of some rows by one panel; a block's sums are gathered in
- * a small buffer on the stack, KC of K at a time, and leave it once, through the epilogue.
+/* The matrix product. C is cut into blocks of some rows by one panel; a block's sums are gathered
+ * in a small buffer on the stack, KC of K at a time, and leave it once, through the epilogue.
  *
  * Every element of C is computed by the same operations whatever tile it falls in:
  *   for each KC part of K:  s = 0;  s = fma(a[p], b[p], s) for p in order;  sum = sum + s
@@ -19,22 +19,17 @@ ALWAYS_INLINE void micro(size_t rows, const float *a, size_t lda, const float *b
     vf sum[MR][NV];
     const float *group[(MR + 2) / 3];
     UNROLL(rows) for (size_t r = 0; r < rows; r++) {
-        UNROLL(NV) for (size_t j = 0; j < NV; j++)
-            sum[r][j] = v_zero();
+        UNROLL(NV) for (size_t j = 0; j < NV; j++) sum[r][j] = v_zero();
     }
-    UNROLL(rows) for (size_t r = 0; r < rows; r += 3)
-        group[r / 3] = a + r * lda;
+    UNROLL(rows) for (size_t r = 0; r < rows; r += 3) group[r / 3] = a + r * lda;
     for (size_t p = 0; p < k; p++) {
         vf vb[NV];
-        UNROLL(NV) for (size_t j = 0; j < NV; j++)
-            vb[j] = v_load(b + j * VL);
+        UNROLL(NV) for (size_t j = 0; j < NV; j++) vb[j] = v_load(b + j * VL);
         UNROLL(rows) for (size_t r = 0; r < rows; r++) {
             vf va = v_set1(group[r / 3][r % 3 * lda]);
-            UNROLL(NV) for (size_t j = 0; j < NV; j++)
-                sum[r][j] = v_fma(va, vb[j], sum[r][j]);
+            UNROLL(NV) for (size_t j = 0; j < NV; j++) sum[r][j] = v_fma(va, vb[j], sum[r][j]);
         }
-        UNROLL(rows) for (size_t r = 0; r < rows; r += 3)
-            group[r / 3]++;
+        UNROLL(rows) for (size_t r = 0; r < rows; r += 3) group[r / 3]++;
         b += NR;
     }
     UNROLL(rows) for (size_t r = 0; r < rows; r++) {

@@ -28,13 +28,17 @@ enum { NR = NV * VL };
 #define UNROLL(n) _Pragma("GCC unroll 32")
 #endif
 
-static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
-static size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
+static size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+static size_t ceil_div(size_t a, size_t b) {
+    return (a + b - 1) / b;
+}
 
+#include "kernels/simd/attention.inc.h"
+#include "kernels/simd/gemm.inc.h"
 #include "kernels/simd/math.inc.h"
 #include "kernels/simd/pack.inc.h"
-#include "kernels/simd/gemm.inc.h"
-#include "kernels/simd/attention.inc.h"
 #include "kernels/simd/rows.inc.h"
 
 const tw_kernels TABLE = {

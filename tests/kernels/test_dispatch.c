@@ -1,0 +1,91 @@
+/* Which table is chosen. */
+#include "kernels/dispatch.h"
+#include "support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int rank(const char *name) {
+    return strcmp(name, "avx512") == 0 ? 2 : strcmp(name, "ref") == 0 ? 0 : 1;
+}
+
+static void tables_are_complete_and_ascend_from_ref(void **state) {
+    const tw_kernels *tables[8];
+    int n = tw_kernels_all(tables);
+    assert_in_range(n, 1, 8);
+    assert_string_equal(tables[0]->name, "ref");
+    for (int i = 0; i < n; i++) {
+        const tw_kernels *t = tables[i];
+        assert_true(t->nr > 0 && t->mr > 0 && t->pack_f32 && t->gemm_f32 && t->layer_norm_f32);
+        assert_true(t->attention_f32 && t->attention_scratch && t->add_f32 && t->avg_pool_f32);
+        assert_true(t->dot_f32 != NULL);
+        if (i > 0) assert_true(rank(t->name) > rank(tables[i - 1]->name));
+    }
+}
+
+static void a_cap_is_kept(void **state) {
+    const tw_kernels *tables[8];
+    int n = tw_kernels_all(tables);
+    const char *best = tables[n - 1]->name;
+    for (int i = 0; i < n; i++)
+        assert_string_equal(tw_kernels_pick(tables[i]->name)->name, tables[i]->name);
+    assert_string_equal(tw_kernels_pick(NULL)->name, best);
+    assert_string_equal(tw_kernels_pick("")->name, best);
+    assert_string_equal(tw_isa_best(), best);
+}
+
+static void a_cap_above_the_processor_gives_its_best(void **state) {
+#if defined(__x86_64__)
+    const tw_kernels *tables[8];
+    int n = tw_kernels_all(tables);
+    assert_string_equal(tw_kernels_pick("avx512")->name, tables[n - 1]->name);
+    assert_string_equal(tw_kernels_pick("neon")->name, "ref");
+#elif defined(__aarch64__)
+    assert_string_equal(tw_kernels_pick("avx2")->name, "ref");
+#endif
+}
+
+static void an_unknown_cap_is_no_cap_and_is_told(void **state) {
+    assert_string_equal(tw_kernels_pick("pentium")->name, tw_isa_best());
+    assert_false(tw_kernels_cap_known("pentium"));
+    assert_false(tw_kernels_cap_known("AVX2"));
+    assert_true(tw_kernels_cap_known(NULL));
+    assert_true(tw_kernels_cap_known(""));
+    assert_true(tw_kernels_cap_known("neon"));
+}
+
+/* The choice is made once a process, so each value needs a process that has not chosen. */
+static int chosen_under(const char *cap) {
+    pid_t child = fork();
+    if (child == 0) {
+        setenv("TUWEN_CPU", cap, 1);
+        int valid = tw_isa_cap_valid(), code = rank(tw_isa_name());
+        setenv("TUWEN_CPU", "ref", 1);
+        _exit(code == rank(tw_isa_name()) ? code + 10 * valid : 99);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void the_environment_caps_and_the_choice_is_final(void **state) {
+    assert_int_equal(chosen_under("ref"), 10);
+    assert_int_equal(chosen_under("avx512"), 10 + rank(tw_kernels_pick("avx512")->name));
+    assert_int_equal(chosen_under("avx2"), 10 + rank(tw_kernels_pick("avx2")->name));
+    assert_int_equal(chosen_under("pentium"), rank(tw_isa_best()));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tables_are_complete_and_ascend_from_ref),
+        cmocka_unit_test(a_cap_is_kept),
+        cmocka_unit_test(a_cap_above_the_processor_gives_its_best),
+        cmocka_unit_test(an_unknown_cap_is_no_cap_and_is_told),
+        cmocka_unit_test(the_environment_caps_and_the_choice_is_final),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
