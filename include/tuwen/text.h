@@ -28,7 +28,8 @@ typedef struct tw_text_options {
 
 /* Chinese-CLIP's WordPiece from the bytes of a BERT vocab.txt (one entry a line, split at LF only;
  * id = 0-based line); `vocab` NULL = Chinese-CLIP's own, built in. Errors: TW_ERR_FORMAT (invalid
- * UTF-8, too many or too long entries), TW_ERR_MISMATCH ([PAD], [UNK], [CLS] or [SEP] missing).
+ * UTF-8, too many or too long entries), TW_ERR_MISMATCH ([PAD], [UNK], [CLS] or [SEP]
+ * missing, or [PAD] not entry 0).
  * Source: Chinese-CLIP cn_clip/clip/bert_tokenizer.py. */
 TW_API tw_status tw_tokenizer_wordpiece(const void *vocab, size_t n_bytes, tw_tokenizer **out,
                                         tw_error *err);

@@ -88,12 +88,12 @@ static size_t count_lines(const char *text, const char *end) {
 tw_status tw_tokenizer_wordpiece(const void *vocab, size_t n_bytes, tw_tokenizer **out,
                                  tw_error *err) {
     tw_status status;
-    if (!vocab) vocab = tw_builtin_vocab(&n_bytes);
     const char **lines = NULL;
     size_t *sizes = NULL;
     if (!out) return tw_fail(err, TW_ERR_ARGUMENT, "tokenizer: no place for the result");
     *out = NULL;
-    if (!vocab || n_bytes == 0) return tw_fail(err, TW_ERR_FORMAT, "vocabulary: no entries");
+    if (!vocab) vocab = tw_builtin_vocab(&n_bytes);
+    if (n_bytes == 0) return tw_fail(err, TW_ERR_FORMAT, "vocabulary: no entries");
     if (n_bytes > TW_VOCABULARY_MAX_BYTES)
         return tw_fail(err, TW_ERR_FORMAT, "vocabulary: %zu bytes, expected at most %zu", n_bytes,
                        TW_VOCABULARY_MAX_BYTES);

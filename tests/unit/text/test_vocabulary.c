@@ -84,7 +84,6 @@ static void test_a_vocabulary_without_the_special_entries_is_refused(void **stat
 
 static void test_a_malformed_vocabulary_is_refused(void **state) {
     ASSERT_REFUSED("", TW_ERR_FORMAT);
-    assert_refused(NULL, 0, TW_ERR_FORMAT);
     ASSERT_REFUSED(SPECIALS "\xFF\n", TW_ERR_FORMAT);
     ASSERT_REFUSED(SPECIALS "a\0b\n", TW_ERR_FORMAT);
 }
@@ -128,8 +127,16 @@ static void test_a_million_entries_are_all_found(void **state) {
     free(text);
 }
 
+static void test_no_vocabulary_means_the_built_in_one(void **state) {
+    tw_tokenizer *t = make(NULL, 0);
+    assert_int_equal(tw_tokenizer_vocab_size(t), 21128);
+    assert_string_equal(tw_tokenizer_token(t, 106), "!");
+    tw_tokenizer_free(t);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_vocabulary_means_the_built_in_one),
         cmocka_unit_test(test_lines_are_stripped_as_python_does),
         cmocka_unit_test(test_the_last_of_equal_lines_is_found),
         cmocka_unit_test(test_the_longest_piece_wins_and_a_dead_end_is_unknown),
