@@ -8,45 +8,20 @@ enum { VL = 4, NV = 4, MR = 6 }; /* 24 accumulators, 4 of B, up to 4 of A */
 #define TABLE tw_kernels_neon
 #define TABLE_NAME "neon"
 
-static inline vf v_zero(void) {
-    return vdupq_n_f32(0.0f);
-}
-static inline vf v_set1(float x) {
-    return vdupq_n_f32(x);
-}
-static inline vf v_load(const float *p) {
-    return vld1q_f32(p);
-}
-static inline void v_store(float *p, vf a) {
-    vst1q_f32(p, a);
-}
-static inline vf v_add(vf a, vf b) {
-    return vaddq_f32(a, b);
-}
-static inline vf v_sub(vf a, vf b) {
-    return vsubq_f32(a, b);
-}
-static inline vf v_mul(vf a, vf b) {
-    return vmulq_f32(a, b);
-}
-static inline vf v_div(vf a, vf b) {
-    return vdivq_f32(a, b);
-}
-static inline vf v_fma(vf a, vf b, vf c) {
-    return vfmaq_f32(c, a, b);
-}
-static inline vf v_fnma(vf a, vf b, vf c) {
-    return vfmsq_f32(c, a, b);
-}
-static inline vf v_max(vf a, vf b) {
-    return vmaxq_f32(a, b);
-}
-static inline vf v_min(vf a, vf b) {
-    return vminq_f32(a, b);
-}
-static inline vf v_abs(vf a) {
-    return vabsq_f32(a);
-}
+/* clang-format off */
+static inline vf v_zero(void) { return vdupq_n_f32(0.0f); }
+static inline vf v_set1(float x) { return vdupq_n_f32(x); }
+static inline vf v_load(const float *p) { return vld1q_f32(p); }
+static inline void v_store(float *p, vf a) { vst1q_f32(p, a); }
+static inline vf v_add(vf a, vf b) { return vaddq_f32(a, b); }
+static inline vf v_sub(vf a, vf b) { return vsubq_f32(a, b); }
+static inline vf v_mul(vf a, vf b) { return vmulq_f32(a, b); }
+static inline vf v_div(vf a, vf b) { return vdivq_f32(a, b); }
+static inline vf v_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+static inline vf v_fnma(vf a, vf b, vf c) { return vfmsq_f32(c, a, b); }
+static inline vf v_max(vf a, vf b) { return vmaxq_f32(a, b); }
+static inline vf v_min(vf a, vf b) { return vminq_f32(a, b); }
+static inline vf v_abs(vf a) { return vabsq_f32(a); }
 static inline vf v_exponent(vf a) {
     return vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(a), 23));
 }
@@ -72,9 +47,7 @@ static inline float v_sum(vf a) {
     float32x2_t s = vadd_f32(vget_low_f32(a), vget_high_f32(a));
     return vget_lane_f32(s, 0) + vget_lane_f32(s, 1);
 }
-static inline float v_top(vf a) {
-    return vmaxvq_f32(a);
-}
+static inline float v_top(vf a) { return vmaxvq_f32(a); }
 
 static inline void transpose4(const float *from, size_t ld_from, float *to, size_t ld_to) {
     float32x4x2_t low = vtrnq_f32(vld1q_f32(from), vld1q_f32(from + ld_from));
@@ -84,5 +57,6 @@ static inline void transpose4(const float *from, size_t ld_from, float *to, size
     vst1q_f32(to + 2 * ld_to, vcombine_f32(vget_high_f32(low.val[0]), vget_high_f32(high.val[0])));
     vst1q_f32(to + 3 * ld_to, vcombine_f32(vget_high_f32(low.val[1]), vget_high_f32(high.val[1])));
 }
+/* clang-format on */
 
 #include "kernels/simd/kernels.inc.h"

@@ -35,11 +35,14 @@ static size_t ceil_div(size_t a, size_t b) {
     return (a + b - 1) / b;
 }
 
-#include "kernels/simd/attention.inc.h"
-#include "kernels/simd/gemm.inc.h"
+/* In order of need; clang-format would sort them. */
+/* clang-format off */
 #include "kernels/simd/math.inc.h"
 #include "kernels/simd/pack.inc.h"
+#include "kernels/simd/gemm.inc.h"
+#include "kernels/simd/attention.inc.h"
 #include "kernels/simd/rows.inc.h"
+/* clang-format on */
 
 const tw_kernels TABLE = {
     .name = TABLE_NAME,

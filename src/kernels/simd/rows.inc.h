@@ -12,7 +12,8 @@ static float row_mean(const float *x, size_t d) {
     size_t i = 0;
     for (; i + SUMS * VL <= d; i += SUMS * VL)
         UNROLL(SUMS)
-        for (size_t s = 0; s < SUMS; s++) sum[s] = v_add(sum[s], v_load(x + i + s * VL));
+    for (size_t s = 0; s < SUMS; s++)
+        sum[s] = v_add(sum[s], v_load(x + i + s * VL));
     for (size_t s = 0; i < d; i += VL, s++)
         sum[s] = v_add(sum[s], v_load_n(x + i, min_size(d - i, VL)));
     return sum_of(sum) / (float)d;
@@ -66,8 +67,8 @@ static float dot_f32(const float *a, const float *b, size_t n) {
     size_t i = 0;
     for (; i + SUMS * VL <= n; i += SUMS * VL)
         UNROLL(SUMS)
-        for (size_t s = 0; s < SUMS; s++) sum[s] =
-            v_fma(v_load(a + i + s * VL), v_load(b + i + s * VL), sum[s]);
+    for (size_t s = 0; s < SUMS; s++)
+        sum[s] = v_fma(v_load(a + i + s * VL), v_load(b + i + s * VL), sum[s]);
     for (size_t s = 0; i < n; i += VL, s++) {
         size_t lanes = min_size(n - i, VL);
         sum[s] = v_fma(v_load_n(a + i, lanes), v_load_n(b + i, lanes), sum[s]);

@@ -8,45 +8,20 @@ enum { VL = 8, NV = 2, MR = 6 }; /* 12 accumulators, 2 of B, 1 of A */
 #define TABLE tw_kernels_avx2
 #define TABLE_NAME "avx2"
 
-static inline vf v_zero(void) {
-    return _mm256_setzero_ps();
-}
-static inline vf v_set1(float x) {
-    return _mm256_set1_ps(x);
-}
-static inline vf v_load(const float *p) {
-    return _mm256_loadu_ps(p);
-}
-static inline void v_store(float *p, vf a) {
-    _mm256_storeu_ps(p, a);
-}
-static inline vf v_add(vf a, vf b) {
-    return _mm256_add_ps(a, b);
-}
-static inline vf v_sub(vf a, vf b) {
-    return _mm256_sub_ps(a, b);
-}
-static inline vf v_mul(vf a, vf b) {
-    return _mm256_mul_ps(a, b);
-}
-static inline vf v_div(vf a, vf b) {
-    return _mm256_div_ps(a, b);
-}
-static inline vf v_fma(vf a, vf b, vf c) {
-    return _mm256_fmadd_ps(a, b, c);
-}
-static inline vf v_fnma(vf a, vf b, vf c) {
-    return _mm256_fnmadd_ps(a, b, c);
-}
-static inline vf v_max(vf a, vf b) {
-    return _mm256_max_ps(a, b);
-}
-static inline vf v_min(vf a, vf b) {
-    return _mm256_min_ps(a, b);
-}
-static inline vf v_abs(vf a) {
-    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
-}
+/* clang-format off */
+static inline vf v_zero(void) { return _mm256_setzero_ps(); }
+static inline vf v_set1(float x) { return _mm256_set1_ps(x); }
+static inline vf v_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void v_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
+static inline vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
+static inline vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
+static inline vf v_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
+static inline vf v_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+static inline vf v_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+static inline vf v_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
+static inline vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+static inline vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
+static inline vf v_abs(vf a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 static inline vf v_exponent(vf a) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a), 23));
 }
@@ -85,5 +60,6 @@ static inline void transpose4(const float *from, size_t ld_from, float *to, size
     _mm_storeu_ps(to + 2 * ld_to, r2);
     _mm_storeu_ps(to + 3 * ld_to, r3);
 }
+/* clang-format on */
 
 #include "kernels/simd/kernels.inc.h"
