@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Compares tuwen with the original code on the full-size models of dev/make_random_checkpoints.py.
 
-    dev/compare_full_size.py --folder /tmp/full [ARCH ...] [--tuwen build/tuwen] [--threads N] [--delete]
+    dev/compare_full_size.py --folder /tmp/full [ARCH ...] [--tuwen build/tuwen] [--threads N]
+                             [--delete]
 
 For each architecture: converts checkpoint.pt (wall time; the largest RssAnon of the process, which
 is the memory that is its own and not the mapped files'), embeds the stored pixels and ids, and
@@ -66,8 +67,9 @@ def compare(tuwen, folder, threads, keep):
     seconds, anonymous = run([tuwen, "convert", checkpoint, "-o", model])
     ok = anonymous < ANONYMOUS_LIMIT_MB
     passed &= ok
-    print(f"{arch:13} convert  {checkpoint.stat().st_size / 1e6:.0f} MB in {seconds:.2f} s, RssAnon "
-          f"{anonymous:.0f} MB  {'PASS' if ok else 'FAIL'}", flush=True)
+    n_mb = checkpoint.stat().st_size / 1e6
+    print(f"{arch:13} convert  {n_mb:.0f} MB in {seconds:.2f} s, RssAnon {anonymous:.0f} MB  "
+          f"{'PASS' if ok else 'FAIL'}", flush=True)
     for tower, option in [("image", ("--pixels", "pixels.npy")), ("text", ("--ids", "ids.npy"))]:
         out = folder / f"tuwen_{tower}_features.npy"
         seconds, _ = run([tuwen, "embed", "-m", model, option[0], folder / option[1],
@@ -76,13 +78,13 @@ def compare(tuwen, folder, threads, keep):
         error = difference(got, expected)
         ok = error <= LIMIT
         passed &= ok
-        line = f"{arch:13} {tower:8} max|difference| / max|feature| {error:.2e}, {seconds:.2f} s  " \
-               f"{'PASS' if ok else 'FAIL'}"
+        line = (f"{arch:13} {tower:8} max|difference| / max|feature| {error:.2e}, {seconds:.2f} s  "
+                f"{'PASS' if ok else 'FAIL'}")
         exact = folder / f"{tower}_features_f64.npy"
         if exact.exists():
             exact = np.load(exact)
-            line += f"  (against f64: tuwen {difference(got, exact):.2e}, " \
-                    f"original {difference(expected, exact):.2e})"
+            line += (f"  (against f64: tuwen {difference(got, exact):.2e}, "
+                     f"original {difference(expected, exact):.2e})")
         print(line, flush=True)
         if not keep:
             out.unlink()
@@ -98,7 +100,8 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path, required=True)
     parser.add_argument("--tuwen", default="build/tuwen")
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--delete", action="store_true", help="remove checkpoint and model after use")
+    parser.add_argument("--delete", action="store_true",
+                        help="remove checkpoint and model after use")
     options = parser.parse_args()
     names = options.arch or [a for a in ORDER if (options.folder / a / "checkpoint.pt").exists()]
     if not names:

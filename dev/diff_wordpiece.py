@@ -102,8 +102,8 @@ RANGES = {
     "basic_plane": [(0x0, 0xD7FF), (0xE000, 0xFFFF)],
 }
 SIGMA_PARTS = ["\u03a3", "\u0391", "\u03c3", "\u03c2", "\u0394\u039f", "'", ".", ":", "\u00b7", "\u2019",
-               "\u0301", "\u0345", "\u200b", "\u02b0", "\u2170", "\u24b6", "\u01c5", "\u00aa", "1", "-", " ",
-               "\u4e2d", "\x01", "\ufffd", "A", "\u0130", "\u037a", "^", "_"]
+               "\u0301", "\u0345", "\u200b", "\u02b0", "\u2170", "\u24b6", "\u01c5", "\u00aa", "1", "-",
+               " ", "\u4e2d", "\x01", "\ufffd", "A", "\u0130", "\u037a", "^", "_"]
 QUOTES = ["\u201c", "\u201d", "\u2018", "\u2019", '"', "'", "\u00ab", "\u300c", "\u300d", "\uff02"]
 EMOJI_PARTS = ["\u200d", "\ufe0f", "\ufe0e", "\u2640", "\u20e3", "\U000e007f"]
 
@@ -153,7 +153,8 @@ class Strings:
         name = self.random.choice(["ascii", "latin", "kana", "cyrillic", "marks", "hangul"])
         word = self.char(name) * n if self.random.random() < 0.5 else "".join(
             self.random.choice("abcdefghijklmnopqrstuvwxyz0123456789\u00e9") for _ in range(n))
-        return self.random.choice(["", "x "]) + word + self.random.choice(["", " y", "\u0301", "\u4e2d"])
+        before = self.random.choice(["", "x "])
+        return before + word + self.random.choice(["", " y", "\u0301", "\u4e2d"])
 
     def quoted(self):
         return "".join(self.random.choice(QUOTES) if self.random.random() < 0.3 else

@@ -61,12 +61,12 @@ def randomise(model, generator):
         tensor.copy_(torch.randn(tensor.shape, generator=generator) * std + mean)
 
     for name, module in model.named_modules():
-        if isinstance(module, (nn.LayerNorm, nn.BatchNorm2d)) or type(module).__name__ == "BertLayerNorm":
+        if isinstance(module, (nn.LayerNorm, nn.BatchNorm2d)):
             # The residual branch of a bottleneck is kept smaller than its trunk.
             normal(module.weight, 0.4 if name.endswith("bn3") and ".layer" in name else 1.0, 0.1)
             normal(module.bias, 0.0, 0.1)
     for name, parameter in model.named_parameters():
-        if name.endswith("bias") and "ln_" not in name and "LayerNorm" not in name and "bn" not in name:
+        if name.endswith("bias") and not any(n in name for n in ("ln_", "LayerNorm", "bn")):
             normal(parameter, 0.0, 0.05)
     model.logit_scale.fill_(float(np.log(100.0)))  # what the released files have: 4.6052
 
@@ -135,7 +135,8 @@ def make(arch, out, seed, double):
     n_parameters = sum(p.numel() for p in model.parameters())
     scales = ", ".join(f"{k[:-9]} max {np.abs(arrays[k]).max():.3f} std {arrays[k].std():.3f}"
                        for k in ("image_features", "text_features"))
-    print(f"{arch}: {n_parameters} parameters, {scales}, {time.monotonic() - start:.0f} s", flush=True)
+    seconds = time.monotonic() - start
+    print(f"{arch}: {n_parameters} parameters, {scales}, {seconds:.0f} s", flush=True)
     if double:
         for k in ("image_features", "text_features"):
             error = np.abs(arrays[k] - arrays[f"{k}_f64"]).max() / np.abs(arrays[f"{k}_f64"]).max()

@@ -246,7 +246,7 @@ static void test_a_text_over_64_mib_is_refused(void **state) {
 /* 10 MB that never fill the context, in the shapes that a quadratic step would choke on: one long
  * word, white space, capital sigmas before characters they look past, marks in falling order. */
 static void test_ten_megabytes_take_linear_time(void **state) {
-    static const char *const units[] = {"x",        " ",   "Σ", "\u0301", "\u302E\U0001D165",
+    static const char *const units[] = {"x",       " ",   "Σ", "\u0301", "\u302E\U0001D165",
                                         "Σ\u200B", "\xFF"};
     enum { N_BYTES = 10000000 };
     tw_error err = TW_ERROR_INIT;
