@@ -19,6 +19,8 @@ static tw_status open_state(const tw_model *model, tw_pool *pool, const tw_backe
     s->pool = pool;
     s->kernels = tw_kernels_get();
     s->max_batch = options->max_batch;
+    if (options->hooks) s->hooks = *options->hooks;
+    tw_observe_by_environment(s);
     tw_status status = tw_weights_load(model, pool, s->kernels, options, &s->weights, err);
     if (status != TW_OK) {
         close_state(s);
@@ -35,6 +37,7 @@ static tw_status clone_state(const tw_backend_state *from, tw_backend_state **ou
     *s = *from;
     s->scratch = (tw_scratch){0};
     s->observer = NULL;
+    tw_observe_by_environment(s);
     atomic_fetch_add(&s->weights->n_users, 1);
     return TW_OK;
 }

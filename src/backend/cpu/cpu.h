@@ -95,8 +95,12 @@ struct tw_backend_state {
     tw_weights *weights;
     int32_t max_batch;
     tw_scratch scratch;
+    tw_hooks hooks;
     tw_observer observer;
     void *observer_user;
+    const char *dump_folder; /* TUWEN_DUMP */
+    bool trace;              /* TUWEN_TRACE */
+    uint64_t trace_ns;       /* when the last stage was seen */
 };
 
 /* ------------------------------------------------------------------------------- weights.c */
@@ -129,8 +133,12 @@ void tw_run_product(tw_backend_state *s, const tw_product *p);
 void tw_run_layer_norm(tw_backend_state *s, const float *x, size_t ldx, const tw_norm *norm,
                        float eps, size_t n, size_t d, float *out, size_t ldo);
 
+/* ------------------------------------------------------------------------------- observe.c */
+/* Shows a stage to the observer, if any. */
 void tw_observe(tw_backend_state *s, const char *stage, const float *x, size_t n_rows,
                 size_t n_columns, size_t ld);
+/* Observes for TUWEN_DUMP and TUWEN_TRACE when they are set. */
+void tw_observe_by_environment(tw_backend_state *s);
 
 /* --------------------------------------------------------------------------------- block.c */
 /* The rows of a batch of sequences, back to back; sequence i is rows offset[i]..offset[i+1]. */

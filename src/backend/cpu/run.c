@@ -117,8 +117,3 @@ void tw_run_layer_norm(tw_backend_state *s, const float *x, size_t ldx, const tw
     norm_job job = {s->kernels, x, ldx, norm, eps, n, d, out, ldo};
     tw_pool_run(s->pool, norm_task, &job, (int)ceil_div(n, NORM_ROWS));
 }
-
-void tw_observe(tw_backend_state *s, const char *stage, const float *x, size_t n_rows,
-                size_t n_columns, size_t ld) {
-    if (s->observer) s->observer(s->observer_user, stage, x, n_rows, n_columns, ld);
-}
