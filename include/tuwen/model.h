@@ -70,7 +70,7 @@ typedef struct tw_convert_options {
     tw_activation activation;  /* of the image tower; TW_ACT_NONE = by family */
     const char *vocab;         /* path of a vocab.txt; NULL = Chinese-CLIP's, built in, when its
                                   size is the text tower's */
-    const tw_recipe *recipe;   /* NULL = the family's own at the model's resolution */
+    const tw_recipe *recipe;   /* NULL = the family's own; size 0 = the model's resolution */
     int precision;             /* -1 = each tensor as stored, else TW_F32, TW_F16 or TW_BF16 */
     bool vision_only, text_only;
     int32_t context_length;    /* 0 = 52 */
