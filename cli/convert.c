@@ -1,0 +1,171 @@
+/* tuwen convert: a checkpoint into a model file. */
+#include "output.h"
+#include "session.h"
+#include "sha256.h"
+#include "verbs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct convert {
+    cli_report report;
+    cli_recipe recipe;
+    const char *checkpoint, *output, *arch, *vision_config, *text_config, *vocab;
+    int precision, head_width, text_head_width, activation, context_length;
+    bool vision_only, text_only, no_hash;
+    cli_texts operands;
+    char sha256[CLI_SHA256_HEX];
+} convert;
+
+#define AT(field) offsetof(convert, field)
+static const cli_option options[] = {
+    {"output", 'o', CLI_TEXT, "M.gguf", "the model file to write", AT(output), 0, 0},
+    {"precision", 0, CLI_CHOICE, "f32|f16|bf16|int8", "of the matrices (as stored)", AT(precision),
+     0, 0},
+    {"arch", 0, CLI_TEXT, "NAME|V.json,T.json", "when shapes do not tell (ViT-B-16, RN50 …)",
+     AT(arch), 0, 0},
+    {"vision-config", 0, CLI_TEXT, "FILE", "image tower, as Chinese-CLIP's model_configs",
+     AT(vision_config), 0, 0},
+    {"text-config", 0, CLI_TEXT, "FILE", "text tower, likewise", AT(text_config), 0, 0},
+    {"head-width", 0, CLI_INT, "N", "of the image tower's attention", AT(head_width), 1, 4096},
+    {"text-head-width", 0, CLI_INT, "N", "of the text tower's attention", AT(text_head_width), 1,
+     4096},
+    {"activation", 0, CLI_CHOICE, "quick_gelu|gelu", "of the image tower", AT(activation), 0, 0},
+    {"vocab", 0, CLI_TEXT, "FILE", "vocab.txt (Chinese-CLIP's, built in)", AT(vocab), 0, 0},
+    {"context-length", 0, CLI_INT, "L", "tokens a text may have (52)", AT(context_length), 2, 512},
+    {"vision-only", 0, CLI_FLAG, NULL, "leave the text tower out", AT(vision_only), 0, 0},
+    {"text-only", 0, CLI_FLAG, NULL, "leave the image tower out", AT(text_only), 0, 0},
+    {"no-hash", 0, CLI_FLAG, NULL, "do not record the checkpoint's SHA-256", AT(no_hash), 0, 0},
+    {"model-arch", 0, CLI_TEXT, "NAME", NULL, AT(arch), 0, 0},
+    {"pytorch-ckpt-path", 0, CLI_TEXT, "FILE", NULL, AT(checkpoint), 0, 0},
+    {"pytorch-ckpt", 0, CLI_TEXT, "FILE", NULL, AT(checkpoint), 0, 0},
+    {"convert-text", 0, CLI_REPLACED,
+     "both towers are converted; --text-only leaves the image tower out", NULL, 0, 0, 0},
+    {"convert-vision", 0, CLI_REPLACED,
+     "both towers are converted; --vision-only leaves the text tower out", NULL, 0, 0, 0},
+    {"save-onnx-path", 0, CLI_REPLACED,
+     "use -o M.gguf: one file for both towers; ONNX is the verb export, not part of this version",
+     NULL, 0, 0, 0},
+    {"download-root", 0, CLI_REPLACED,
+     "give the checkpoint's path; downloading is the verb pull, not part of this version", NULL, 0,
+     0, 0},
+    {"resolution", 0, CLI_REPLACED, "not part of this version: position embeddings are not resized",
+     NULL, 0, 0, 0},
+    {0}};
+#undef AT
+
+static int check_usage(convert *c) {
+    if (c->operands.n + (c->checkpoint != NULL) != 1)
+        cli_error("expected one checkpoint, got %zu", c->operands.n + (c->checkpoint != NULL));
+    else if (!c->output)
+        cli_error("no output: give -o M.gguf");
+    else if (strcmp(c->output, "-") == 0)
+        cli_error("-o -: a model file is mapped when it is used, so it needs a name");
+    else if (c->vision_only && c->text_only)
+        cli_error("--vision-only and --text-only exclude each other");
+    else if (c->precision == 4)
+        cli_error("--precision int8: not part of this version; there are f32, f16 and bf16");
+    else
+        return CLI_CONTINUE;
+    return CLI_USAGE;
+}
+
+static tw_status hash(convert *c, tw_error *err) {
+    if (c->no_hash) return TW_OK;
+    cli_work_begin("hash", 0);
+    tw_status status = cli_sha256_file(c->checkpoint, cli_hooks(), c->sha256, err);
+    cli_work_end();
+    return status;
+}
+
+static tw_status convert_checkpoint(convert *c, tw_error *err) {
+    static const int precisions[] = {-1, TW_F32, TW_F16, TW_BF16};
+    tw_recipe recipe = TW_RECIPE_INIT;
+    recipe.size = 0; /* the model's */
+    TW_TRY(cli_apply_recipe(&c->recipe, 0, &recipe, err));
+    TW_TRY(hash(c, err));
+    tw_convert_options o = TW_CONVERT_OPTIONS_INIT;
+    o.arch = c->arch;
+    o.vision_config = c->vision_config;
+    o.text_config = c->text_config;
+    o.vision_head_width = c->head_width;
+    o.text_head_width = c->text_head_width;
+    o.activation = (tw_activation)c->activation; /* word 1 is quick_gelu, 2 is gelu */
+    o.vocab = c->vocab;
+    o.recipe = cli_recipe_is_given(&c->recipe) ? &recipe : NULL;
+    o.precision = precisions[c->precision];
+    o.vision_only = c->vision_only;
+    o.text_only = c->text_only;
+    o.context_length = c->context_length;
+    o.source_sha256 = c->no_hash ? NULL : c->sha256;
+    o.hooks = cli_hooks();
+    cli_work_begin("convert", 0);
+    tw_status status = tw_convert(c->checkpoint, c->output, &o, err);
+    cli_work_end();
+    return status;
+}
+
+/* Opens what was written, which also checks it, and says what it is. */
+static int print_summary(const convert *c) {
+    tw_model *model = NULL;
+    tw_error err = TW_ERROR_INIT;
+    if (tw_model_open(c->output, &model, &err) != TW_OK) return cli_fail(&err);
+    tw_model_size size = {.struct_size = sizeof size};
+    tw_model_get_size(model, &size);
+    const tw_arch *arch = tw_model_arch(model);
+    char recipe[160] = "no pictures";
+    if (arch->vision.kind != TW_VISION_NONE)
+        cli_describe_recipe(tw_model_recipe(model), recipe, sizeof recipe);
+    tw_buffer b = {0};
+    if (c->report.json) {
+        tw_buffer_puts(&b, "{");
+        cli_json_member(&b, "output", c->output);
+        cli_json_member(&b, "architecture", arch->name);
+        tw_buffer_printf(&b, ", \"parameters\": %llu, \"file_bytes\": %llu",
+                         (unsigned long long)size.n_parameters,
+                         (unsigned long long)size.file_bytes);
+        tw_buffer_printf(&b, ", \"tensors\": {\"f32\": %llu, \"f16\": %llu, \"bf16\": %llu}",
+                         (unsigned long long)size.n_tensors_f32,
+                         (unsigned long long)size.n_tensors_f16,
+                         (unsigned long long)size.n_tensors_bf16);
+        cli_json_member(&b, "source_sha256", c->sha256);
+        cli_json_member(&b, "recipe", recipe);
+        tw_buffer_printf(&b, ", \"used\": {\"version\": \"%s\"}}\n", tw_version());
+    } else {
+        cli_put_field(&b, "wrote", "%s (%.1f MB)", c->output, (double)size.file_bytes / 1e6);
+        cli_put_field(&b, "architecture", "%s, %llu parameters", arch->name,
+                      (unsigned long long)size.n_parameters);
+        cli_put_field(&b, "recipe", "%s", recipe);
+        if (!c->no_hash) cli_put_field(&b, "source SHA-256", "%s", c->sha256);
+    }
+    int status = cli_print(&b);
+    tw_buffer_free(&b);
+    tw_model_free(model);
+    return status == CLI_CONTINUE ? CLI_DONE : status;
+}
+
+static int run(const cli_verb *verb, int argc, char **argv) {
+    convert c = {0};
+    const cli_group groups[] = {
+        {options, &c}, {cli_recipe_options, &c.recipe}, {cli_report_options, &c.report}, {0}};
+    int status = cli_parse(verb, groups, argc, argv, &c.operands);
+    cli_console_set_progress(c.report.progress);
+    if (status == CLI_CONTINUE) status = check_usage(&c);
+    if (status == CLI_CONTINUE) {
+        tw_error err = TW_ERROR_INIT;
+        if (!c.checkpoint) c.checkpoint = c.operands.items[0];
+        status = convert_checkpoint(&c, &err) == TW_OK ? print_summary(&c) : cli_fail(&err);
+    }
+    free(c.operands.items);
+    return status;
+}
+
+const cli_verb cli_convert = {
+    .name = "convert",
+    .summary = "a checkpoint into one model file",
+    .usage = "CHECKPOINT -o MODEL.gguf [options]",
+    .about = "Weights, tokenizer and preprocessing recipe in one GGUF file. Nothing is executed.",
+    .example = "tuwen convert clip_cn_vit-b-16.pt -o vit-b-16.gguf --precision f16",
+    .run = run,
+};

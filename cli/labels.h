@@ -1,0 +1,27 @@
+/* Labels and prompt templates, and the class vectors made of them. */
+#ifndef CLI_LABELS_H
+#define CLI_LABELS_H
+
+#include "dataset/strings.h"
+#include "session.h"
+
+typedef struct cli_labels {
+    const char *file, *templates, *template_set, *scale;
+    cli_texts single, single_templates;
+    /* at work */
+    tw_strings labels, prompts;
+    float *weights; /* [n_labels, E] */
+    float scale_value;
+} cli_labels;
+
+extern const cli_option cli_label_options[];
+
+/* Reads labels and templates. Returns CLI_CONTINUE or a status. */
+int cli_labels_read(cli_labels *l);
+
+/* Computes the class vectors and the scale; "model" (the default when `default_scale` is 0) is the
+ * model's own. */
+tw_status cli_labels_encode(cli_labels *l, cli_session *s, float default_scale, tw_error *err);
+void cli_labels_free(cli_labels *l);
+
+#endif

@@ -1,0 +1,277 @@
+#include "session.h"
+
+#include "output.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --------------------------------------------------------------------------------- options */
+
+#define AT(field) offsetof(cli_compute, field)
+const cli_option cli_compute_options[] = {
+    {"model", 'm', CLI_TEXT, "FILE", "model file (default $TUWEN_MODEL)", AT(model), 0, 0},
+    {"backend", 0, CLI_TEXT, "NAME", "cpu", AT(backend), 0, 0},
+    {"device", 0, CLI_TEXT, "NAME", "cpu", AT(device), 0, 0},
+    {"precision", 0, CLI_CHOICE, "f32|f16|bf16|int8", "of the computation (f32)", AT(precision), 0,
+     0},
+    {"threads", 't', CLI_INT, "N", "threads (all processors)", AT(threads), 0, 1024},
+    {"batch", 'b', CLI_INT, "N", "most items computed at once (8)", AT(batch), 1, 4096},
+    {"batch-size", 0, CLI_INT, "N", NULL, AT(batch), 1, 4096},
+    {0}};
+const cli_option cli_thread_options[] = {
+    {"threads", 't', CLI_INT, "N", "threads (all processors)", AT(threads), 0, 1024}, {0}};
+#undef AT
+
+#define AT(field) offsetof(cli_report, field)
+const cli_option cli_report_options[] = {
+    {"json", 0, CLI_FLAG, NULL, "JSON on standard output", AT(json), 0, 0},
+    {"progress", 0, CLI_CHOICE, CLI_PROGRESS_WORDS, "on standard error", AT(progress), 0, 0},
+    {0}};
+#undef AT
+
+#define RESIZE_WORDS "squash|shortest|longest"
+#define INTERPOLATION_WORDS "bicubic|bilinear"
+#define RESAMPLER_WORDS "classic|12.1|12.2|13"
+#define ROUNDING_WORDS "half-even|floor"
+#define RECIPE_NAMES "chinese-clip|openai|open-clip|hf|imagefolder"
+
+#define AT(field) offsetof(cli_recipe, field)
+const cli_option cli_recipe_options[] = {
+    {"recipe", 0, CLI_TEXT, RECIPE_NAMES, "start from this one", AT(name), 0, 0},
+    {"resize-mode", 0, CLI_CHOICE, RESIZE_WORDS, "how R x R is reached", AT(resize_mode), 0, 0},
+    {"interpolation", 0, CLI_CHOICE, INTERPOLATION_WORDS, "", AT(interpolation), 0, 0},
+    {"resampler", 0, CLI_CHOICE, RESAMPLER_WORDS, "the Pillow to agree with", AT(resampler), 0, 0},
+    {"rgb-first", 0, CLI_FLAG, NULL, "convert to RGB before the resize", AT(rgb_first), 0, 0},
+    {"rgb-after", 0, CLI_FLAG, NULL, "convert to RGB after the resize", AT(rgb_after), 0, 0},
+    {"crop-rounding", 0, CLI_CHOICE, ROUNDING_WORDS, "of the centre crop", AT(crop_rounding), 0, 0},
+    {"mean", 0, CLI_TRIPLE, "a,b,c", "subtracted from RGB values in 0..1", AT(mean), 0, 0},
+    {"std", 0, CLI_TRIPLE, "a,b,c", "then divided by", AT(std), 0, 0},
+    {0}};
+#undef AT
+
+#define AT(field) offsetof(cli_limits, field)
+const cli_option cli_limit_options[] = {
+    {"max-pixels", 0, CLI_SIZE, "N", "refuse larger pictures (178956970)", AT(max_pixels), 1,
+     INT64_MAX},
+    {"max-bytes", 0, CLI_SIZE, "N", "refuse larger files (268435456)", AT(max_bytes), 1, INT64_MAX},
+    {"exif-rotate", 0, CLI_FLAG, NULL, "turn pictures as their EXIF tag says", AT(exif_rotate), 0,
+     0},
+    {0}};
+#undef AT
+
+#define AT(field) offsetof(cli_text, field)
+const cli_option cli_text_options[] = {
+    {"context-length", 0, CLI_INT, "N", "tokens a text may have (the model's own)",
+     AT(context_length), 2, 512},
+    {"truncation", 0, CLI_CHOICE, "silent|flag|error", "longer texts: cut, cut and tell, refuse",
+     AT(truncation), 0, 0},
+    {"truncate", 0, CLI_FLAG, NULL, NULL, AT(truncate), 0, 0},
+    {"eval-quotes", 0, CLI_FLAG, NULL, "lower case, quotes made straight first", AT(eval_quotes), 0,
+     0},
+    {0}};
+#undef AT
+
+bool cli_recipe_is_given(const cli_recipe *o) {
+    return o->name || o->resize_mode || o->interpolation || o->resampler || o->crop_rounding ||
+           o->rgb_first || o->rgb_after || o->mean.given || o->std.given;
+}
+
+tw_status cli_apply_recipe(const cli_recipe *o, int32_t fixed_size, tw_recipe *recipe,
+                           tw_error *err) {
+    int32_t size = o->size ? o->size : recipe->size;
+    if (o->name) TW_TRY(tw_recipe_by_name(o->name, size ? size : 224, recipe, err));
+    recipe->size = size;
+    if (fixed_size && size != fixed_size)
+        return tw_fail(err, TW_ERR_ARGUMENT, "--size: %d, the model takes %d", (int)size,
+                       (int)fixed_size);
+    if (o->rgb_first && o->rgb_after)
+        return tw_fail(err, TW_ERR_ARGUMENT, "--rgb-first and --rgb-after exclude each other");
+    if (o->resize_mode) recipe->resize_mode = (tw_resize_mode)(o->resize_mode - 1);
+    if (o->interpolation) recipe->interpolation = (tw_interpolation)(o->interpolation - 1);
+    if (o->resampler) recipe->resampler = (tw_resampler)(o->resampler - 1);
+    if (o->crop_rounding) recipe->crop_rounding = (tw_crop_rounding)(o->crop_rounding - 1);
+    if (o->rgb_first) recipe->rgb_order = TW_RGB_FIRST;
+    if (o->rgb_after) recipe->rgb_order = TW_RGB_AFTER;
+    if (o->mean.given) memcpy(recipe->mean, o->mean.v, sizeof recipe->mean);
+    if (o->std.given) memcpy(recipe->std, o->std.v, sizeof recipe->std);
+    for (int c = 0; c < 3; c++)
+        if (!(recipe->std[c] > 0))
+            return tw_fail(err, TW_ERR_ARGUMENT, "--std: expected positive numbers");
+    return TW_OK;
+}
+
+tw_image_options cli_image_options(const cli_limits *limits) {
+    tw_image_options o = TW_IMAGE_OPTIONS_INIT;
+    o.max_pixels = limits->max_pixels;
+    o.max_bytes = limits->max_bytes;
+    o.exif_rotate = limits->exif_rotate;
+    return o;
+}
+
+tw_text_options cli_tokenize_options(const cli_text *options) {
+    tw_text_options o = TW_TEXT_OPTIONS_INIT;
+    o.context_length = options->context_length;
+    o.eval_quotes = options->eval_quotes;
+    if (options->truncation == CLI_TRUNCATE_ERROR && !options->truncate)
+        o.truncation = TW_TRUNCATE_ERROR;
+    return o;
+}
+
+/* --------------------------------------------------------------------------------- session */
+
+const char *cli_model_path(const cli_compute *options) {
+    const char *path = options->model ? options->model : getenv("TUWEN_MODEL");
+    if (path && path[0]) return path;
+    cli_error("no model: give -m FILE or set TUWEN_MODEL");
+    return NULL;
+}
+
+int cli_open_model(const cli_compute *options, tw_model **out) {
+    const char *path = cli_model_path(options);
+    if (!path) return CLI_USAGE;
+    tw_error err = TW_ERROR_INIT;
+    return tw_model_open(path, out, &err) == TW_OK ? CLI_CONTINUE : cli_fail(&err);
+}
+
+int cli_open_pool(const cli_compute *options, tw_pool **out) {
+    tw_error err = TW_ERROR_INIT;
+    return tw_pool_create(options->threads, out, &err) == TW_OK ? CLI_CONTINUE : cli_fail(&err);
+}
+
+/* What other versions offer is refused in words, not ignored. */
+static int check_compute(const cli_compute *o) {
+    static const char *const precisions[] = {"f32", "f16", "bf16", "int8"};
+    if (o->backend && strcmp(o->backend, "cpu") != 0)
+        cli_error("--backend %s: not part of this version; there is cpu", o->backend);
+    else if (o->device && strcmp(o->device, "cpu") != 0)
+        cli_error("--device %s: not part of this version; there is cpu", o->device);
+    else if (o->precision > 1)
+        cli_error("--precision %s: not part of this version; the cpu backend computes in f32",
+                  precisions[o->precision - 1]);
+    else
+        return CLI_CONTINUE;
+    return CLI_USAGE;
+}
+
+bool cli_cpu_cap_valid(void) {
+    static const char *const names[] = {"ref", "avx2", "avx512", "neon"};
+    const char *cap = getenv("TUWEN_CPU");
+    if (!cap || !cap[0]) return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(cap, names[i]) == 0) return true;
+    return false;
+}
+
+void cli_check_cpu_cap(void) {
+    if (!cli_cpu_cap_valid())
+        cli_error("TUWEN_CPU=%s is none of ref, avx2, avx512, neon and caps nothing",
+                  getenv("TUWEN_CPU"));
+}
+
+void cli_describe_recipe(const tw_recipe *r, char *buf, size_t n) {
+    snprintf(buf, n, "%s %d %s, resampler %s, RGB %s%s%s", tw_resize_mode_name(r->resize_mode),
+             (int)r->size, tw_interpolation_name(r->interpolation), tw_resampler_name(r->resampler),
+             tw_rgb_order_name(r->rgb_order), r->resize_mode == TW_RESIZE_SQUASH ? "" : ", crop ",
+             r->resize_mode == TW_RESIZE_SQUASH ? "" : tw_crop_rounding_name(r->crop_rounding));
+}
+
+static void print_used(const cli_session *s) {
+    char recipe[160] = "";
+    if (s->recipe.size) cli_describe_recipe(&s->recipe, recipe, sizeof recipe);
+    cli_error("%s, batch %d; %s%s%s", tw_encoder_description(s->encoder), s->batch,
+              tw_model_arch(s->model)->name, recipe[0] ? "; " : "", recipe);
+}
+
+static int open_encoder(cli_session *s, const cli_compute *compute, const cli_recipe *recipe,
+                        cli_towers towers) {
+    tw_error err = TW_ERROR_INIT;
+    const tw_arch *arch = tw_model_arch(s->model);
+    if (towers == CLI_ANY) {
+        towers = arch->vision.kind == TW_VISION_NONE ? CLI_TEXT_TOWER
+                 : arch->text.kind == TW_TEXT_NONE   ? CLI_VISION
+                                                     : CLI_BOTH;
+    }
+    if (towers != CLI_TEXT_TOWER && arch->vision.kind == TW_VISION_NONE) {
+        cli_error("%s: the model has no image tower", tw_model_path(s->model));
+        return CLI_FAILED;
+    }
+    if (towers != CLI_VISION && arch->text.kind == TW_TEXT_NONE) {
+        cli_error("%s: the model has no text tower", tw_model_path(s->model));
+        return CLI_FAILED;
+    }
+    if (towers != CLI_TEXT_TOWER) {
+        s->recipe = *tw_model_recipe(s->model);
+        if (recipe && cli_apply_recipe(recipe, s->recipe.size, &s->recipe, &err) != TW_OK)
+            return cli_fail(&err);
+    }
+    tw_encoder_options options = TW_ENCODER_OPTIONS_INIT;
+    options.batch = s->batch;
+    options.vision_only = towers == CLI_VISION;
+    options.text_only = towers == CLI_TEXT_TOWER;
+    options.hooks = cli_hooks();
+    cli_work_begin("pack", 0);
+    tw_status status = tw_encoder_create(s->model, s->pool, &options, &s->encoder, &err);
+    cli_work_end();
+    return status == TW_OK ? CLI_CONTINUE : cli_fail(&err);
+}
+
+int cli_session_open(cli_session *s, const cli_compute *compute, const cli_recipe *recipe,
+                     cli_towers towers) {
+    *s = (cli_session){.batch = compute->batch ? compute->batch : 8};
+    cli_check_cpu_cap();
+    int status = check_compute(compute);
+    if (status == CLI_CONTINUE) status = cli_open_model(compute, &s->model);
+    if (status == CLI_CONTINUE) status = cli_open_pool(compute, &s->pool);
+    if (status == CLI_CONTINUE) status = open_encoder(s, compute, recipe, towers);
+    if (status != CLI_CONTINUE) {
+        cli_session_close(s);
+        return status;
+    }
+    print_used(s);
+    return CLI_CONTINUE;
+}
+
+void cli_session_close(cli_session *s) {
+    tw_encoder_free(s->encoder);
+    tw_pool_free(s->pool);
+    tw_model_free(s->model);
+    *s = (cli_session){0};
+}
+
+void cli_json_recipe(tw_buffer *b, const tw_recipe *r) {
+    tw_buffer_printf(
+        b,
+        "{\"size\": %d, \"resize_mode\": \"%s\", \"interpolation\": \"%s\", "
+        "\"resampler\": \"%s\", \"rgb\": \"%s\", \"crop_rounding\": \"%s\", \"mean\": ",
+        (int)r->size, tw_resize_mode_name(r->resize_mode), tw_interpolation_name(r->interpolation),
+        tw_resampler_name(r->resampler), tw_rgb_order_name(r->rgb_order),
+        tw_crop_rounding_name(r->crop_rounding));
+    cli_json_floats(b, r->mean, 3);
+    tw_buffer_puts(b, ", \"std\": ");
+    cli_json_floats(b, r->std, 3);
+    tw_buffer_puts(b, "}");
+}
+
+void cli_json_used(tw_buffer *b, const cli_session *s, bool pictures) {
+    tw_buffer_puts(b, "\"used\": {");
+    tw_buffer_printf(b,
+                     "\"version\": \"%s\", \"backend\": \"cpu\", \"device\": \"cpu\", "
+                     "\"isa\": \"%s\", \"precision\": \"f32\"",
+                     tw_version(), tw_isa_name());
+    if (s->pool) tw_buffer_printf(b, ", \"threads\": %d", tw_pool_threads(s->pool));
+    if (s->encoder) tw_buffer_printf(b, ", \"batch\": %d", s->batch);
+    if (s->model) {
+        cli_json_member(b, "model", tw_model_path(s->model));
+        cli_json_member(b, "arch", tw_model_arch(s->model)->name);
+    }
+    if (pictures) {
+        char decoders[128];
+        tw_image_versions(decoders, sizeof decoders);
+        cli_json_member(b, "decoders", decoders);
+        tw_buffer_puts(b, ", \"recipe\": ");
+        cli_json_recipe(b, &s->recipe);
+    }
+    tw_buffer_puts(b, "}");
+}

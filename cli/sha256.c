@@ -1,0 +1,49 @@
+#define _GNU_SOURCE
+#include "sha256.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#define PIECE ((size_t)1 << 20)
+
+static tw_status hash_stream(FILE *f, const char *path, uint64_t total, EVP_MD_CTX *context,
+                             const tw_hooks *hooks, tw_error *err) {
+    uint8_t *piece = malloc(PIECE);
+    if (!piece) return tw_fail_no_memory(err, PIECE);
+    tw_status status = TW_OK;
+    uint64_t done = 0;
+    for (size_t n; status == TW_OK && (n = fread(piece, 1, PIECE, f)) > 0; done += n) {
+        if (EVP_DigestUpdate(context, piece, n) != 1)
+            status = tw_fail(err, TW_ERR_UNSUPPORTED, "SHA-256 is not available");
+        else
+            status = tw_progress(hooks, "hash", done + n, total, err);
+    }
+    if (status == TW_OK && ferror(f)) status = tw_fail_errno(err, errno, "%s", path);
+    free(piece);
+    return status;
+}
+
+tw_status cli_sha256_file(const char *path, const tw_hooks *hooks, char hex[CLI_SHA256_HEX],
+                          tw_error *err) {
+    FILE *f = fopen(path, "rbe");
+    if (!f) return tw_fail_errno(err, errno, "%s", path);
+    struct stat st;
+    uint64_t total = fstat(fileno(f), &st) == 0 ? (uint64_t)st.st_size : 0;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    tw_status status = TW_OK;
+    if (!context || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1)
+        status = tw_fail(err, TW_ERR_UNSUPPORTED, "SHA-256 is not available");
+    if (status == TW_OK) status = hash_stream(f, path, total, context, hooks, err);
+    if (status == TW_OK && (EVP_DigestFinal_ex(context, digest, &n) != 1 || n != 32))
+        status = tw_fail(err, TW_ERR_UNSUPPORTED, "SHA-256 is not available");
+    for (unsigned i = 0; status == TW_OK && i < n; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    EVP_MD_CTX_free(context);
+    fclose(f);
+    return status;
+}

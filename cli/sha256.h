@@ -1,0 +1,13 @@
+/* SHA-256 of a file, for provenance. */
+#ifndef CLI_SHA256_H
+#define CLI_SHA256_H
+
+#include "base/status.h"
+
+#define CLI_SHA256_HEX 65 /* 64 digits and a NUL */
+
+/* Reads the file once, in pieces; `hooks` shows progress in bytes and may cancel. */
+tw_status cli_sha256_file(const char *path, const tw_hooks *hooks, char hex[CLI_SHA256_HEX],
+                          tw_error *err);
+
+#endif

@@ -1,0 +1,10 @@
+/* The verbs, one file each. */
+#ifndef CLI_VERBS_H
+#define CLI_VERBS_H
+
+#include "args.h"
+
+extern const cli_verb cli_bench, cli_classify, cli_convert, cli_doctor, cli_embed,
+    cli_eval_zeroshot, cli_info, cli_preprocess, cli_similarity, cli_tokenize;
+
+#endif
