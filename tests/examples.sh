@@ -40,8 +40,8 @@ check $? /dev/null /dev/null
 begin "the shared library needs libc, libm, jpeg, png, webp and utf8proc at most"
 extra=$(readelf -d "$TUWEN_BUILD/libtuwen.so" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' |
     grep -v -E '^(libc|libm|libjpeg|libpng16|libwebp|libutf8proc|ld-linux-.*)\.so' || true)
-[ -z "$extra" ] && readelf -d "$TUWEN_BUILD/libtuwen.so" | grep -q 'SONAME.*libtuwen.so.0'
 echo "$extra" >"$WORK/out"
+[ -z "$extra" ] && readelf -d "$TUWEN_BUILD/libtuwen.so" | grep -q 'SONAME.*libtuwen.so.0'
 check $? "$WORK/out" /dev/null
 
 begin "every exported symbol is a versioned tw_ symbol of the public headers"
@@ -67,6 +67,7 @@ done
 check $status "$WORK/err" /dev/null
 
 begin "an installed copy builds and runs a program by pkg-config"
+# shellcheck disable=SC2086
 cmake --install "$TUWEN_BUILD" --prefix "$WORK/prefix" >"$WORK/out" 2>"$WORK/err" &&
     pc=$(dirname "$(find "$WORK/prefix" -name tuwen.pc)") &&
     flags=$(PKG_CONFIG_PATH="$pc" pkg-config --cflags --libs tuwen) &&
