@@ -245,7 +245,7 @@ static tw_status take_recipe(conversion *c, tw_error *err) {
     c->metadata.recipe = (tw_recipe)TW_RECIPE_INIT;
     if (c->options.recipe) c->metadata.recipe = *c->options.recipe;
     if (c->metadata.arch.vision.kind == TW_VISION_NONE) return TW_OK;
-    if (!c->options.recipe) c->metadata.recipe.size = size;
+    if (!c->options.recipe || c->metadata.recipe.size == 0) c->metadata.recipe.size = size;
     if (c->metadata.recipe.size == size) return TW_OK;
     return tw_fail(err, TW_ERR_MISMATCH,
                    "the recipe makes pictures of %d, the image tower takes %d",

@@ -161,7 +161,7 @@ static void text_name(const tw_text_config *t, char *out, size_t n_bytes) {
 }
 
 void tw_arch_set_name(tw_arch *arch) {
-    char vision[48] = "", text[48] = "", joined[128];
+    char vision[48] = "", text[48] = "", joined[128] = "";
     if (arch->vision.kind != TW_VISION_NONE) vision_name(arch, vision, sizeof vision);
     if (arch->text.kind != TW_TEXT_NONE) text_name(&arch->text, text, sizeof text);
     snprintf(joined, sizeof joined, "%s%s%s", vision, *vision && *text ? "@" : "", text);

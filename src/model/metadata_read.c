@@ -98,7 +98,7 @@ static tw_status read_recipe_words(const tw_gguf *g, tw_recipe *r, tw_error *err
     const char *orders[] = {tw_rgb_order_name(TW_RGB_AFTER), tw_rgb_order_name(TW_RGB_FIRST)};
     const char *roundings[] = {tw_crop_rounding_name(TW_CROP_HALF_EVEN),
                                tw_crop_rounding_name(TW_CROP_FLOOR)};
-    int mode, interpolation, resampler, order, rounding;
+    int mode = 0, interpolation = 0, resampler = 0, order = 0, rounding = 0;
     TW_TRY(get_word(g, "tuwen.recipe.resize_mode", modes, 3, &mode, err));
     TW_TRY(get_word(g, "tuwen.recipe.interpolation", interpolations, 2, &interpolation, err));
     TW_TRY(get_word(g, "tuwen.recipe.resampler", resamplers, 4, &resampler, err));

@@ -84,7 +84,8 @@ static tw_status detect_family(tw_source *s, tw_error *err) {
             s->entries[0].tensor->name, tw_families[0]->text_signatures[0]);
     if (!(*f)->rules)
         return tw_fail(err, TW_ERR_UNSUPPORTED,
-                       "this is an %s checkpoint; only Chinese-CLIP ones are read", (*f)->title);
+                       "this is a%s %s checkpoint; only Chinese-CLIP ones are read",
+                       strchr("AEIOaeio", (*f)->title[0]) ? "n" : "", (*f)->title);
     s->family = *f;
     return TW_OK;
 }

@@ -37,14 +37,14 @@ static tw_status take(cursor *c, uint64_t n, const char *what, const uint8_t **p
 }
 
 static tw_status take_u32(cursor *c, const char *what, uint32_t *v, tw_error *err) {
-    const uint8_t *p;
+    const uint8_t *p = NULL;
     TW_TRY(take(c, 4, what, &p, err));
     *v = tw_load_u32le(p);
     return TW_OK;
 }
 
 static tw_status take_u64(cursor *c, const char *what, uint64_t *v, tw_error *err) {
-    const uint8_t *p;
+    const uint8_t *p = NULL;
     TW_TRY(take(c, 8, what, &p, err));
     *v = tw_load_u64le(p);
     return TW_OK;
@@ -53,12 +53,12 @@ static tw_status take_u64(cursor *c, const char *what, uint64_t *v, tw_error *er
 static tw_status take_string(cursor *c, const char *what, uint64_t max, tw_gguf_string *s,
                              tw_error *err) {
     size_t at = c->at;
-    uint64_t n;
+    uint64_t n = 0;
     TW_TRY(take_u64(c, what, &n, err));
     if (n > max)
         return tw_fail(err, TW_ERR_LIMIT, "gguf: %s at byte %zu has %llu bytes, at most %llu", what,
                        at, (unsigned long long)n, (unsigned long long)max);
-    const uint8_t *p;
+    const uint8_t *p = NULL;
     TW_TRY(take(c, n, what, &p, err));
     *s = (tw_gguf_string){(const char *)p, (size_t)n};
     return TW_OK;
@@ -278,7 +278,7 @@ static tw_status check_unique(const tw_gguf *g, tw_error *err) {
 }
 
 static tw_status parse_tensors(tw_gguf *g, cursor *c, tw_error *err) {
-    uint64_t alignment;
+    uint64_t alignment = TW_GGUF_ALIGNMENT;
     TW_TRY(read_alignment(g, &alignment, err));
     size_t n = g->n_tensors;
     g->tensors = calloc(n + 1, sizeof *g->tensors);
@@ -308,9 +308,9 @@ done:
 /* -------------------------------------------------------------------------------------- header */
 
 static tw_status parse_header(tw_gguf *g, cursor *c, tw_error *err) {
-    const uint8_t *magic;
-    uint32_t version;
-    uint64_t n_tensors, n_keys;
+    const uint8_t *magic = NULL;
+    uint32_t version = 0;
+    uint64_t n_tensors = 0, n_keys = 0;
     TW_TRY(take(c, 4, "magic", &magic, err));
     if (memcmp(magic, "GGUF", 4))
         return tw_fail(err, TW_ERR_UNSUPPORTED,
