@@ -79,15 +79,20 @@ static void assert_close(const char *what, const float *got, const float *expect
     if (!(d <= limit)) fail_msg("%s: differs by %g, limit %g", what, d, limit);
 }
 
+/* Converts each case once. */
 static tw_model *open_model(const golden_case *c) {
-    char arch[2048];
-    snprintf(arch, sizeof arch, "%s,%s", test_data(c->vision_json), test_data(c->text_json));
-    tw_convert_options options = TW_CONVERT_OPTIONS_INIT;
-    options.arch = arch;
-    const char *path = test_temporary(".gguf");
-    assert_ok(tw_convert(test_data(c->checkpoint), path, &options, &err), &err);
+    static const char *converted[sizeof cases / sizeof *cases];
+    const char **path = &converted[c - cases];
+    if (!*path) {
+        char arch[2048];
+        snprintf(arch, sizeof arch, "%s,%s", test_data(c->vision_json), test_data(c->text_json));
+        tw_convert_options options = TW_CONVERT_OPTIONS_INIT;
+        options.arch = arch;
+        *path = test_temporary(".gguf");
+        assert_ok(tw_convert(test_data(c->checkpoint), *path, &options, &err), &err);
+    }
     tw_model *model;
-    assert_ok(tw_model_open(path, &model, &err), &err);
+    assert_ok(tw_model_open(*path, &model, &err), &err);
     return model;
 }
 
