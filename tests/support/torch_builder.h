@@ -7,6 +7,8 @@
 /* ---- pickle opcodes, appended to a buffer ---- */
 void pickle_op(tw_buffer *b, const char *ops); /* opcodes without arguments, in order */
 void pickle_raw(tw_buffer *b, const char *bytes, size_t n);
+/* A literal, its NULs included. */
+#define pickle_bytes(b, literal) pickle_raw(b, literal, sizeof(literal) - 1)
 void pickle_string(tw_buffer *b, const char *s); /* BINUNICODE */
 void pickle_int(tw_buffer *b, int64_t i);        /* LONG1 of 8 bytes */
 void pickle_global(tw_buffer *b, const char *module, const char *name);
