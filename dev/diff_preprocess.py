@@ -1,0 +1,312 @@
+#!/usr/bin/env python3
+"""Compares libtuwen's preprocessing with the installed Pillow, byte for byte, on generated pictures.
+
+    python dev/diff_preprocess.py [--library build/libtuwen.so] [-n 2000] [--seed 1]
+                                  [--damage PERCENT] [--files PICTURE ...] [--keep DIR]
+
+Every picture is made from a seed: JPEG (grey, YCbCr, CMYK; all qualities and samplings Pillow
+writes, progressive, with EXIF orientation) and PNG (all colour types and depths, interlaced, every
+filter, palettes, tRNS, text chunks), of ordinary, tiny and extreme sizes, through a random recipe.
+The resampler is set to that of the installed Pillow. With --damage that share of the pictures has
+bytes changed or cut off; then both must refuse, or both must agree. Prints a line per difference
+and a summary; exit status 1 if anything differs. --keep saves the pictures that differ.
+"""
+import argparse
+import ctypes
+import io
+import os
+import random
+import struct
+import sys
+import warnings
+import zlib
+
+import PIL
+from PIL import Image, ImageFile, ImageOps
+
+SQUASH, SHORTEST, LONGEST = 0, 1, 2
+BICUBIC, BILINEAR = 0, 1
+AFTER, FIRST = 0, 1
+HALF_EVEN, FLOOR = 0, 1
+
+
+class Recipe(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("size", ctypes.c_int32),
+        ("resize_mode", ctypes.c_int),
+        ("interpolation", ctypes.c_int),
+        ("resampler", ctypes.c_int),
+        ("rgb_order", ctypes.c_int),
+        ("crop_rounding", ctypes.c_int),
+        ("mean", ctypes.c_float * 3),
+        ("std", ctypes.c_float * 3),
+    ]
+
+    def __str__(self):
+        return (
+            f"size={self.size} mode={('squash', 'shortest', 'longest')[self.resize_mode]} "
+            f"{('bicubic', 'bilinear')[self.interpolation]} rgb={('after', 'first')[self.rgb_order]} "
+            f"crop={('half-even', 'floor')[self.crop_rounding]}"
+        )
+
+
+class Options(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("max_pixels", ctypes.c_uint64),
+        ("max_bytes", ctypes.c_uint64),
+        ("exif_rotate", ctypes.c_bool),
+    ]
+
+
+class Error(ctypes.Structure):
+    _fields_ = [("status", ctypes.c_int), ("message", ctypes.c_char * 508)]
+
+
+def resampler_of_pillow():
+    major, minor = (int(x) for x in PIL.__version__.split(".")[:2])
+    if (major, minor) <= (10, 2):
+        return 0
+    if (major, minor) <= (12, 1):
+        return 1
+    return 2 if major == 12 else 3
+
+
+# ------------------------------------------------------------------------------ the two sides
+
+
+def ours(library, recipe, data, rotate):
+    options = Options(ctypes.sizeof(Options), 0, 0, rotate)
+    error = Error()
+    out = ctypes.create_string_buffer(recipe.size * recipe.size * 3)
+    status = library.tw_preprocess_u8(
+        ctypes.byref(recipe), data, ctypes.c_size_t(len(data)), ctypes.byref(options), out, ctypes.byref(error)
+    )
+    return (out.raw, None) if status == 0 else (None, error.message.decode())
+
+
+def resized(im, size, recipe):
+    """torchvision's Resize: nothing happens to a picture of the right size."""
+    if im.size == size:
+        return im
+    return im.resize(size, Image.BILINEAR if recipe.interpolation == BILINEAR else Image.BICUBIC)
+
+
+def centred(n, size, recipe):
+    return (n - size) // 2 if recipe.crop_rounding == FLOOR else int(round((n - size) / 2.0))
+
+
+def transformed(im, recipe):
+    R = recipe.size
+    w, h = im.size
+    if recipe.resize_mode == SQUASH:
+        return resized(im, (R, R), recipe)
+    if recipe.resize_mode == SHORTEST:
+        size = (R, int(R * h / w)) if w <= h else (int(R * w / h), R)
+        im = resized(im, size, recipe)
+        left, top = centred(im.width, R, recipe), centred(im.height, R, recipe)
+        return im.crop((left, top, left + R, top + R))
+    ratio = max(h / R, w / R)
+    im = resized(im, (round(w / ratio), round(h / ratio)), recipe)
+    pad_x, pad_y = R - im.width, R - im.height
+    border = (pad_x // 2, pad_y // 2, (pad_x + 1) // 2, (pad_y + 1) // 2)
+    bands = len(im.getbands())
+    return ImageOps.expand(im, border, 0 if bands == 1 else (0,) * bands)
+
+
+def pillows(recipe, data, rotate):
+    try:
+        im = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "MPO"))
+        if rotate:
+            im = ImageOps.exif_transpose(im)
+        if recipe.rgb_order == FIRST:
+            im = im.convert("RGB")
+        return transformed(im, recipe).convert("RGB").tobytes(), None
+    except Exception as e:  # any refusal is a refusal
+        return None, f"{type(e).__name__}: {e}"
+
+
+# -------------------------------------------------------------------------------- the pictures
+
+
+def pick_size(rng, largest):
+    kind = rng.random()
+    if kind < 0.1:
+        return rng.randint(1, 4), rng.randint(1, 4)
+    if kind < 0.16:
+        return rng.choice(((rng.randint(2, 6), rng.randint(300, 900)), (rng.randint(300, 900), rng.randint(2, 6))))
+    if kind < 0.3:
+        return rng.choice((224, 32, 7)), rng.choice((224, 32, 7, 100))
+    return rng.randint(5, largest), rng.randint(5, largest)
+
+
+def exif(rng):
+    order = rng.choice("<>")
+    head = b"II*\0" if order == "<" else b"MM\0*"
+    orientation = rng.choice((1, 2, 3, 4, 5, 6, 7, 8, 0, 9))
+    other = struct.pack(order + "HHIHH", 0x0128, 3, 1, 2, 0)
+    entry = struct.pack(order + "HHIHH", 0x0112, 3, 1, orientation, 0)
+    entries = rng.choice(([entry], [entry, other], [other]))
+    return head + struct.pack(order + "IH", 8, len(entries)) + b"".join(entries) + b"\0\0\0\0"
+
+
+def pixels(rng, w, h, bands):
+    """Noise, or blurred noise: smooth pictures and saturated edges both matter."""
+    im = Image.merge(
+        {1: "L", 3: "RGB", 4: "CMYK"}[bands],
+        [Image.frombytes("L", (w, h), rng.randbytes(w * h)) for _ in range(bands)],
+    )
+    if rng.random() < 0.6:
+        small = (max(1, w // rng.randint(2, 40)), max(1, h // rng.randint(2, 40)))
+        im = im.resize(small, Image.NEAREST).resize((w, h), rng.choice((Image.NEAREST, Image.BICUBIC)))
+    return im
+
+
+def make_jpeg(rng):
+    w, h = pick_size(rng, 700)
+    bands = rng.choice((1, 3, 3, 3, 4))
+    out = io.BytesIO()
+    options = {}
+    if rng.random() < 0.3:
+        options["exif"] = b"Exif\0\0" + exif(rng)
+    if rng.random() < 0.2:
+        options["restart_marker_blocks"] = rng.randint(1, 9)
+    pixels(rng, w, h, bands).save(
+        out,
+        "JPEG",
+        quality=rng.choice((1, 10, 50, 75, 90, 95, 100)),
+        subsampling=rng.randint(0, 2),
+        progressive=rng.random() < 0.4,
+        optimize=rng.random() < 0.3,
+        **options,
+    )
+    return out.getvalue()
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def adam7(w, h):
+    for x0, y0, dx, dy in ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)):
+        yield (w - x0 + dx - 1) // dx, (h - y0 + dy - 1) // dy
+
+
+PNG_KINDS = [(d, 0) for d in (1, 2, 4, 8, 16)] + [(d, 3) for d in (1, 2, 4, 8)] + [(d, c) for c in (2, 4, 6) for d in (8, 16)]
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+
+
+def make_png(rng):
+    """Any row of filtered bytes is a valid one, so pictures are drawn in the filtered domain."""
+    w, h = pick_size(rng, 260)
+    depth, colour = rng.choice(PNG_KINDS)
+    interlaced = rng.random() < 0.35
+    smooth = rng.random() < 0.5
+    rows = bytearray()
+    for pw, ph in adam7(w, h) if interlaced else ((w, h),):
+        n = (pw * CHANNELS[colour] * depth + 7) // 8
+        for _ in range(ph if pw > 0 else 0):
+            if smooth:
+                rows.append(rng.choice((1, 2, 3, 4)))
+                rows += bytes(rng.choice((0, 0, 0, 0, 1, 2, 255, 254, 40)) for _ in range(n))
+            else:
+                rows.append(rng.randint(0, 4))
+                rows += rng.randbytes(n)
+    body = chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, depth, colour, 0, 0, interlaced))
+    if rng.random() < 0.2:
+        body += chunk(b"tEXt", b"Comment\0" + b"x" * rng.randint(0, 50))
+    if rng.random() < 0.1:
+        body += chunk(b"gAMA", struct.pack(">I", 45455))
+    if colour == 3:
+        entries = rng.choice((1 << depth, 256))  # entries a file lacks differ between Pillows
+        body += chunk(b"PLTE", rng.randbytes(3 * entries))
+    if rng.random() < 0.3:
+        if colour == 3:
+            body += chunk(b"tRNS", rng.randbytes(rng.randint(1, 1 << depth)))
+        elif colour in (0, 2):
+            body += chunk(b"tRNS", struct.pack(">H", rng.randrange(1 << depth)) * CHANNELS[colour])
+    if rng.random() < 0.2:
+        body += chunk(b"eXIf", exif(rng))
+    data = zlib.compress(bytes(rows), rng.choice((0, 1, 6, 9)))
+    cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.choice((0, 0, 1, 3))))
+    for a, b in zip([0] + cuts, cuts + [len(data)]):
+        body += chunk(b"IDAT", data[a:b])
+    return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
+
+
+def damaged(rng, data):
+    data = bytearray(data)
+    kind = rng.random()
+    if kind < 0.3:
+        return bytes(data[: rng.randrange(len(data))])
+    if kind < 0.4:
+        return bytes(data[: max(0, len(data) - rng.randint(1, 20))])
+    for _ in range(rng.choice((1, 1, 2, 5, 20))):
+        data[rng.randrange(len(data))] = rng.randrange(256)
+    return bytes(data)
+
+
+def pick_recipe(rng, resampler):
+    return Recipe(
+        ctypes.sizeof(Recipe),
+        rng.choice((1, 7, 32, 224, 224, 224, 336)),
+        rng.choice((SQUASH, SQUASH, SHORTEST, LONGEST)),
+        rng.choice((BICUBIC, BICUBIC, BICUBIC, BILINEAR)),
+        resampler,
+        rng.choice((AFTER, AFTER, FIRST)),
+        rng.choice((HALF_EVEN, FLOOR)),
+        (0.5, 0.5, 0.5),
+        (0.5, 0.5, 0.5),
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--library", default="build/libtuwen.so")
+    parser.add_argument("-n", type=int, default=2000)
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--damage", type=float, default=0)
+    parser.add_argument("--files", nargs="*")
+    parser.add_argument("--keep")
+    args = parser.parse_args()
+    warnings.simplefilter("ignore")
+    ImageFile.MAXBLOCK = 1 << 24  # or Pillow cannot write some optimised JPEGs
+    library = ctypes.CDLL(os.path.abspath(args.library))
+    resampler = resampler_of_pillow()
+    counts = dict.fromkeys(("equal", "both refuse", "only tuwen refuses", "only Pillow refuses", "different"), 0)
+    files = args.files or [None] * args.n
+    for i, name in enumerate(files):
+        rng = random.Random(f"{args.seed}/{i}")
+        if name:
+            with open(name, "rb") as f:
+                data = f.read()
+        else:
+            data = make_jpeg(rng) if rng.random() < 0.45 else make_png(rng)
+            if rng.random() * 100 < args.damage:
+                data = damaged(rng, data)
+        for _ in range(20 if name else 1):
+            recipe = pick_recipe(rng, resampler)
+            rotate = rng.random() < 0.5
+            got, got_error = ours(library, recipe, data, rotate)
+            want, want_error = pillows(recipe, data, rotate)
+            if got is None or want is None:
+                verdict = "both refuse" if got is want else "only tuwen refuses" if got is None else "only Pillow refuses"
+            else:
+                verdict = "equal" if got == want else "different"
+            counts[verdict] += 1
+            if verdict in ("equal", "both refuse"):
+                continue
+            n = sum(a != b for a, b in zip(got, want)) if got and want else 0
+            print(f"{name or i} ({len(data)} bytes, rotate={rotate}, {recipe}): {verdict} {n} bytes; {got_error}; {want_error}")
+            if args.keep:
+                os.makedirs(args.keep, exist_ok=True)
+                with open(os.path.join(args.keep, f"{args.seed}-{i}.bin"), "wb") as f:
+                    f.write(data)
+    print(f"Pillow {PIL.__version__}: " + ", ".join(f"{v} {k}" for k, v in counts.items()))
+    wrong = counts["different"] + counts["only tuwen refuses"] + counts["only Pillow refuses"]
+    return 1 if wrong and not args.damage or counts["different"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
