@@ -1,12 +1,11 @@
 #include "format/checkpoint.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
 /* The first and the last element are the lowest and the highest byte a view can reach. */
-static float touch(const tw_checkpoint *c, size_t index) {
+static void touch(const tw_checkpoint *c, size_t index) {
     const tw_tensor *t = tw_checkpoint_tensor(c, index);
     size_t n = tw_tensor_elements(t);
     float first = 0, last = 0;
@@ -15,7 +14,8 @@ static float touch(const tw_checkpoint *c, size_t index) {
         tw_tensor_to_f32_range(t, 0, 1, &first);
         tw_tensor_to_f32_range(t, n - 1, 1, &last);
     }
-    return first + last + (float)strlen(t->name);
+    volatile float used = first + last;
+    (void)used;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
@@ -25,10 +25,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
         if (c || !err.message[0]) abort();
         return 0;
     }
-    volatile float sum = 0;
     int64_t epoch;
     for (size_t i = 0; i < tw_checkpoint_n_tensors(c); i++)
-        sum += touch(c, i);
+        touch(c, i);
     (void)tw_checkpoint_int(c, "epoch", &epoch);
     tw_checkpoint_free(c);
     return 0;
