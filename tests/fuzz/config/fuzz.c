@@ -1,0 +1,24 @@
+/* Configuration files of any bytes, read as both kinds. */
+#include "convert/config.h"
+#include "model/arch.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
+    tw_arch arch = {.struct_size = sizeof arch};
+    tw_error err = TW_ERROR_INIT;
+    tw_status vision = tw_vision_config_parse(data, n_bytes, &arch.vision, &arch.embed_dim, &err);
+    if (vision != err.status) abort();
+    if (vision == TW_OK && arch.vision.n_heads < 1) abort();
+    err = (tw_error)TW_ERROR_INIT;
+    tw_status text = tw_text_config_parse(data, n_bytes, &arch.text, &err);
+    if (text != err.status) abort();
+    if (text == TW_OK && arch.text.n_heads < 1) abort();
+    if (vision != TW_OK) arch.vision.kind = TW_VISION_NONE;
+    if (text != TW_OK) arch.text.kind = TW_TEXT_NONE;
+    tw_arch_check(&arch, &err);
+    tw_arch_set_name(&arch);
+    return 0;
+}

@@ -1,0 +1,379 @@
+/* The tiny Chinese-CLIP checkpoints, in every container, become model files. */
+#include "support.h"
+
+#include "base/file.h"
+#include "format/checkpoint.h"
+#include "format/gguf/gguf.h"
+#include "model/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static tw_error err;
+
+#define VIT "checkpoints/tiny_cn_vit/"
+#define RN "checkpoints/tiny_cn_rn/"
+
+static tw_convert_options vit_options(void) {
+    tw_convert_options o = TW_CONVERT_OPTIONS_INIT;
+    o.vision_head_width = 16;
+    o.text_head_width = 8;
+    return o;
+}
+
+static const char *convert(const char *checkpoint, const tw_convert_options *o) {
+    const char *path = test_temporary(".gguf");
+    assert_ok(tw_convert(test_data(checkpoint), path, o, &err), &err);
+    return path;
+}
+
+static tw_model *converted(const char *checkpoint, const tw_convert_options *o) {
+    tw_model *m;
+    assert_ok(tw_model_open(convert(checkpoint, o), &m, &err), &err);
+    return m;
+}
+
+static float *values(const tw_tensor *t) {
+    float *out = malloc(tw_tensor_elements(t) * sizeof *out + 1);
+    assert_non_null(out);
+    tw_tensor_to_f32(t, out);
+    return out;
+}
+
+static void assert_same_values(const tw_tensor *a, const tw_tensor *b) {
+    size_t n = tw_tensor_elements(a);
+    assert_int_equal(n, tw_tensor_elements(b));
+    float *x = values(a), *y = values(b);
+    if (memcmp(x, y, n * sizeof *x) != 0) fail_msg("%s and %s differ", a->name, b->name);
+    free(x);
+    free(y);
+}
+
+/* ------------------------------------------------------------------------------------ contents */
+
+static void the_architecture_comes_from_the_shapes(void **state) {
+    tw_convert_options o = vit_options();
+    tw_model *m = converted(VIT "clip_cn_tiny-vit.pt", &o);
+    const tw_arch *a = tw_model_arch(m);
+    assert_string_equal(a->name, "ViT-w64-l2-p8-r32@BERT-w32-l2");
+    assert_int_equal(a->embed_dim, 32);
+    assert_int_equal(a->vision.kind, TW_VISION_VIT);
+    assert_int_equal(a->vision.image_size, 32);
+    assert_int_equal(a->vision.n_heads, 4);
+    assert_int_equal(a->vision.mlp_width, 256);
+    assert_int_equal(a->vision.activation, TW_QUICK_GELU);
+    assert_int_equal(a->text.n_heads, 4);
+    assert_int_equal(a->text.n_positions, 64);
+    assert_int_equal(a->text.context_length, 52);
+    assert_true(tw_model_logit_scale(m) == 2.25f);
+    assert_int_equal(tw_model_recipe(m)->size, 32);
+    assert_int_equal(tw_model_recipe(m)->resize_mode, TW_RESIZE_SQUASH);
+    assert_int_equal(tw_tokenizer_vocab_size(tw_model_tokenizer(m)), 21128);
+    assert_string_equal(tw_tokenizer_token(tw_model_tokenizer(m), 101), "[CLS]");
+    tw_provenance p = {.struct_size = sizeof p};
+    tw_model_provenance(m, &p);
+    assert_string_equal(p.name, "clip_cn_tiny-vit");
+    assert_string_equal(p.source_file, "clip_cn_tiny-vit.pt");
+    assert_string_equal(p.source_format, "torch-zip");
+    assert_string_equal(p.converter, "tuwen " TUWEN_VERSION);
+    tw_model_free(m);
+}
+
+/* Values picked by hand from the original's layout, without the name tables. */
+static void tensors_are_split_and_transposed(void **state) {
+    tw_convert_options o = vit_options();
+    tw_model *m = converted(VIT "clip_cn_tiny-vit.pt", &o);
+    tw_checkpoint *c;
+    assert_ok(tw_checkpoint_open(test_data(VIT "clip_cn_tiny-vit.pt"), &c, &err), &err);
+    const tw_tensor *t = tw_checkpoint_tensor(c, 0);
+    bool prefix = strncmp(t->name, "module.", 7) == 0;
+#define SOURCE(name) tw_checkpoint_find(c, prefix ? "module." name : name)
+    float *stacked = values(SOURCE("visual.transformer.resblocks.1.attn.in_proj_weight"));
+    float *k = values(&m->vision.blocks[1].k.weight), *v = values(&m->vision.blocks[1].v.weight);
+    assert_memory_equal(k, stacked + 64 * 64, 64 * 64 * sizeof *k);
+    assert_memory_equal(v, stacked + 2 * 64 * 64, 64 * 64 * sizeof *v);
+    float *proj = values(SOURCE("visual.proj")), *projection = values(&m->vision.projection);
+    for (int e = 0; e < 32; e++)
+        for (int w = 0; w < 64; w++)
+            assert_true(projection[e * 64 + w] == proj[w * 32 + e]);
+    float *text = values(SOURCE("text_projection")), *text_projection = values(&m->text.projection);
+    for (int e = 0; e < 32; e++)
+        for (int h = 0; h < 32; h++)
+            assert_true(text_projection[e * 32 + h] == text[h * 32 + e]);
+    assert_same_values(&m->vision.patch, SOURCE("visual.conv1.weight"));
+    assert_same_values(&m->vision.blocks[0].fc1.weight,
+                       SOURCE("visual.transformer.resblocks.0.mlp.c_fc.weight"));
+    assert_same_values(&m->text.token, SOURCE("bert.embeddings.word_embeddings.weight"));
+    assert_same_values(&m->text.blocks[1].ln1.gamma,
+                       SOURCE("bert.encoder.layer.1.attention.output.LayerNorm.weight"));
+    assert_same_values(&m->text.blocks[1].ln2.beta,
+                       SOURCE("bert.encoder.layer.1.output.LayerNorm.bias"));
+    assert_int_equal(m->vision.patch.dtype, SOURCE("visual.conv1.weight")->dtype);
+    assert_int_equal(m->vision.pre.gamma.dtype, SOURCE("visual.ln_pre.weight")->dtype);
+    free(stacked);
+    free(k);
+    free(v);
+    free(proj);
+    free(projection);
+    free(text);
+    free(text_projection);
+    tw_checkpoint_free(c);
+    tw_model_free(m);
+}
+
+static void assert_same_model(const char *a, const char *b) {
+    tw_convert_options o = vit_options();
+    tw_model *x = converted(a, &o), *y = converted(b, &o);
+    assert_memory_equal(tw_model_arch(x), tw_model_arch(y), sizeof(tw_arch));
+    size_t n = tw_gguf_n_tensors(x->gguf);
+    assert_int_equal(n, tw_gguf_n_tensors(y->gguf));
+    for (size_t i = 0; i < n; i++) {
+        assert_string_equal(tw_gguf_tensor_at(x->gguf, i)->view.name,
+                            tw_gguf_tensor_at(y->gguf, i)->view.name);
+        assert_same_values(&tw_gguf_tensor_at(x->gguf, i)->view,
+                           &tw_gguf_tensor_at(y->gguf, i)->view);
+    }
+    tw_model_free(x);
+    tw_model_free(y);
+}
+
+static void every_container_and_layout_gives_the_same_model(void **state) {
+    assert_same_model(VIT "clip_cn_tiny-vit.pt", VIT "stress.pt");
+    assert_same_model(VIT "clip_cn_tiny-vit.pt", VIT "flash_wqkv.pt");
+    assert_same_model(VIT "clip_cn_tiny-vit.pt", VIT "hf/pytorch_model.bin");
+    assert_same_model(VIT "clip_cn_tiny-vit.pt", VIT "torch113/clip_cn_tiny-vit.pt");
+    assert_same_model(VIT "clip_cn_tiny-vit.pt", VIT "torch113/legacy.pt");
+}
+
+static void a_resnet_needs_no_option_for_its_image_tower(void **state) {
+    tw_convert_options o = TW_CONVERT_OPTIONS_INIT;
+    o.text_config = test_data(RN "tiny-rbt.json");
+    tw_model *m = converted(RN "clip_cn_tiny-rn.pt", &o);
+    const tw_arch *a = tw_model_arch(m);
+    assert_int_equal(a->vision.kind, TW_VISION_RESNET);
+    assert_int_equal(a->vision.width, 8);
+    assert_int_equal(a->vision.stages[2], 2);
+    assert_int_equal(a->vision.n_heads, 4);
+    assert_int_equal(a->vision.activation, TW_RELU);
+    assert_int_equal(a->text.n_heads, 4);
+    assert_int_equal(m->vision.bottlenecks[1].stride, 1);
+    assert_int_equal(m->vision.bottlenecks[2].stride, 2);
+    assert_non_null(m->vision.bottlenecks[2].down.weight.data);
+    tw_model_free(m);
+}
+
+/* ------------------------------------------------------------------------------------- options */
+
+static void configuration_files_settle_the_heads(void **state) {
+    tw_convert_options o = TW_CONVERT_OPTIONS_INIT;
+    char both[2048];
+    snprintf(both, sizeof both, "%s,%s", test_data(VIT "tiny-vit.json"),
+             test_data(VIT "tiny-bert.json"));
+    o.arch = both;
+    tw_model *m = converted(VIT "clip_cn_tiny-vit.pt", &o);
+    assert_int_equal(tw_model_arch(m)->vision.head_width, 16);
+    assert_int_equal(tw_model_arch(m)->text.n_heads, 4);
+    tw_model_free(m);
+    o.arch = NULL;
+    o.vision_config = test_data(VIT "tiny-vit.json");
+    o.text_config = test_data(VIT "tiny-bert.json");
+    m = converted(VIT "clip_cn_tiny-vit.pt", &o);
+    assert_int_equal(tw_model_arch(m)->vision.n_heads, 4);
+    tw_model_free(m);
+}
+
+#define refuse(checkpoint, options, expected, part)                                                \
+    do {                                                                                           \
+        const char *path_ = test_temporary(".gguf");                                               \
+        assert_fails(tw_convert(test_data(checkpoint), path_, options, &err), expected, &err);     \
+        if (!strstr(err.message, part)) fail_msg("'%s' lacks '%s'", err.message, part);            \
+        assert_int_equal(access(path_, F_OK), -1);                                                 \
+    } while (0)
+
+static void what_shapes_cannot_tell_is_an_error_that_names_the_option(void **state) {
+    tw_convert_options o = TW_CONVERT_OPTIONS_INIT;
+    refuse(VIT "clip_cn_tiny-vit.pt", NULL, TW_ERR_AMBIGUOUS, "--head-width or --vision-config");
+    o.vision_head_width = 16;
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_AMBIGUOUS, "--text-head-width or --text-config");
+    refuse(RN "clip_cn_tiny-rn.pt", &o, TW_ERR_AMBIGUOUS, "--text-head-width");
+    o.vision_head_width = 24;
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_MISMATCH, "does not divide");
+}
+
+static void a_wrong_configuration_is_told_field_by_field(void **state) {
+    tw_convert_options o = vit_options();
+    o.vision_config = test_data(RN "tiny-rn.json");
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_MISMATCH, "vision_layers");
+    o = vit_options();
+    o.arch = "ViT-B-16";
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_MISMATCH,
+           "embed_dim: the configuration says 512, the checkpoint has 32");
+    o.arch = "ViT-XXL";
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_ARGUMENT, "ViT-L-14-336");
+    o.arch = NULL;
+    o.text_config = test_data(RN "tiny-rbt.json");
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_MISMATCH,
+           "text_num_hidden_layers: the configuration says 1, the checkpoint has 2");
+    o.text_config = test_data(VIT "tiny-vit.json");
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_FORMAT, "'text_hidden_size' is missing");
+    o.text_config = test_data(VIT "hf/config.json");
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_FORMAT, "Hugging Face");
+    o.text_config = test_data("nothing.json");
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_IO, "nothing.json");
+}
+
+static void precision_changes_matrices_alone(void **state) {
+    static const struct {
+        int precision;
+        tw_dtype matrix, vector;
+    } cases[] = {{TW_F32, TW_F32, TW_F32}, {TW_F16, TW_F16, TW_F32}, {TW_BF16, TW_BF16, TW_F32}};
+    for (size_t i = 0; i < 3; i++) {
+        tw_convert_options o = vit_options();
+        o.precision = cases[i].precision;
+        tw_model *m = converted(VIT "torch113/clip_cn_tiny-vit.pt", &o);
+        assert_int_equal(m->vision.patch.dtype, cases[i].matrix);
+        assert_int_equal(m->vision.projection.dtype, cases[i].matrix);
+        assert_int_equal(m->text.token.dtype, cases[i].matrix);
+        assert_int_equal(m->text.blocks[0].q.weight.dtype, cases[i].matrix);
+        assert_int_equal(m->text.blocks[0].q.bias.dtype, cases[i].vector);
+        assert_int_equal(m->vision.position.dtype, cases[i].vector);
+        assert_int_equal(m->text.position.dtype, cases[i].vector);
+        assert_int_equal(m->vision.class_row.dtype, cases[i].vector);
+        int64_t type;
+        assert_ok(tw_gguf_get_int(m->gguf, "general.file_type", 0, 99, &type, &err), &err);
+        assert_int_equal(type, i == 0 ? 0 : i == 1 ? 1 : 32);
+        tw_model_free(m);
+    }
+    tw_convert_options o = vit_options();
+    o.precision = TW_F32;
+    tw_model *m = converted(VIT "torch113/half_with_optimizer.pt", &o);
+    assert_int_equal(m->vision.pre.gamma.dtype, TW_F32);
+    tw_model_free(m);
+    o.precision = TW_I8;
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_ARGUMENT, "precision");
+}
+
+static void a_tower_can_be_converted_alone(void **state) {
+    tw_convert_options o = TW_CONVERT_OPTIONS_INIT;
+    o.vision_only = true;
+    o.vision_head_width = 16;
+    tw_model *m = converted(VIT "clip_cn_tiny-vit.pt", &o);
+    assert_int_equal(tw_model_arch(m)->text.kind, TW_TEXT_NONE);
+    assert_null(tw_model_tokenizer(m));
+    tw_model_free(m);
+    o.vision_only = false;
+    o.text_only = true;
+    o.text_head_width = 8;
+    m = converted(VIT "clip_cn_tiny-vit.pt", &o);
+    assert_int_equal(tw_model_arch(m)->vision.kind, TW_VISION_NONE);
+    assert_non_null(tw_model_tokenizer(m));
+    tw_model_free(m);
+}
+
+static void recipe_context_and_digest_are_stored(void **state) {
+    tw_convert_options o = vit_options();
+    tw_recipe recipe = TW_RECIPE_INIT;
+    char digest[65];
+    memset(digest, 'a', 64);
+    digest[64] = '\0';
+    recipe.size = 32;
+    recipe.resize_mode = TW_RESIZE_LONGEST;
+    recipe.interpolation = TW_BILINEAR;
+    recipe.resampler = TW_RESAMPLER_12_2;
+    recipe.rgb_order = TW_RGB_FIRST;
+    recipe.crop_rounding = TW_CROP_FLOOR;
+    recipe.mean[1] = 0.5f;
+    recipe.std[2] = 0.25f;
+    o.recipe = &recipe;
+    o.source_sha256 = digest;
+    o.context_length = 24;
+    o.activation = TW_GELU_ERF;
+    tw_model *m = converted(VIT "clip_cn_tiny-vit.pt", &o);
+    assert_memory_equal(tw_model_recipe(m), &recipe, sizeof recipe);
+    assert_int_equal(tw_model_arch(m)->text.context_length, 24);
+    assert_int_equal(tw_model_arch(m)->vision.activation, TW_GELU_ERF);
+    tw_provenance p = {.struct_size = sizeof p};
+    tw_model_provenance(m, &p);
+    assert_string_equal(p.source_sha256, digest);
+    tw_model_free(m);
+    recipe.size = 224;
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_MISMATCH,
+           "pictures of 224, the image tower takes 32");
+    recipe.size = 32;
+    digest[3] = 'g';
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_ARGUMENT, "sha256");
+    digest[3] = 'a';
+    o.context_length = 65;
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_ARGUMENT, "2..64");
+}
+
+static void a_vocabulary_of_another_size_is_refused(void **state) {
+    const char *vocab = test_temporary(".txt");
+    FILE *f = fopen(vocab, "wb");
+    fputs("[PAD]\n[UNK]\n[CLS]\n[SEP]\n", f);
+    fclose(f);
+    tw_convert_options o = vit_options();
+    o.vocab = vocab;
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_MISMATCH,
+           "has 4 entries, the text tower has 21128");
+    assert_non_null(strstr(err.message, "--vocab"));
+    o.vocab = test_data("nothing.txt");
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_IO, "nothing.txt");
+}
+
+/* -------------------------------------------------------------------------------------- running */
+
+static int calls, stop_at;
+
+static bool progress(void *user, const char *stage, uint64_t done, uint64_t total) {
+    assert_string_equal(stage, "convert");
+    assert_true(done <= total);
+    calls++;
+    return calls != stop_at;
+}
+
+static void cancelling_leaves_nothing(void **state) {
+    tw_hooks hooks = {sizeof hooks, NULL, progress, NULL};
+    tw_convert_options o = vit_options();
+    o.hooks = &hooks;
+    calls = 0;
+    stop_at = 20;
+    refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_CANCELLED, "cancelled");
+    calls = 0;
+    stop_at = 0;
+    tw_model_free(converted(VIT "clip_cn_tiny-vit.pt", &o));
+    assert_int_equal(calls, 78 + 1);
+}
+
+static void foreign_and_damaged_files_are_refused(void **state) {
+    refuse("checkpoints/tiny_openclip_gelu/custom_text_bf16.pt", NULL, TW_ERR_UNSUPPORTED,
+           "this is an open_clip checkpoint; only Chinese-CLIP ones are read");
+    refuse("nothing.pt", NULL, TW_ERR_IO, "nothing.pt");
+    refuse("checkpoints", NULL, TW_ERR_IO, "directory");
+    tw_convert_options o = vit_options();
+    assert_fails(tw_convert(test_data(VIT "clip_cn_tiny-vit.pt"), "/nowhere/x.gguf", &o, &err),
+                 TW_ERR_IO, &err);
+    assert_fails(tw_convert(test_data(VIT "clip_cn_tiny-vit.pt"), "/dev/full", &o, &err), TW_ERR_IO,
+                 &err);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_architecture_comes_from_the_shapes),
+        cmocka_unit_test(tensors_are_split_and_transposed),
+        cmocka_unit_test(every_container_and_layout_gives_the_same_model),
+        cmocka_unit_test(a_resnet_needs_no_option_for_its_image_tower),
+        cmocka_unit_test(configuration_files_settle_the_heads),
+        cmocka_unit_test(what_shapes_cannot_tell_is_an_error_that_names_the_option),
+        cmocka_unit_test(a_wrong_configuration_is_told_field_by_field),
+        cmocka_unit_test(precision_changes_matrices_alone),
+        cmocka_unit_test(a_tower_can_be_converted_alone),
+        cmocka_unit_test(recipe_context_and_digest_are_stored),
+        cmocka_unit_test(a_vocabulary_of_another_size_is_refused),
+        cmocka_unit_test(cancelling_leaves_nothing),
+        cmocka_unit_test(foreign_and_damaged_files_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
