@@ -116,6 +116,8 @@ typedef struct tw_provenance {
     const char *converter;     /* e.g. "tuwen 0.1.0" */
 } tw_provenance;
 
+/* out->struct_size is set by the caller, here and below; 0 is taken for this header's. The strings
+ * borrow from the model. */
 TW_API void tw_model_provenance(const tw_model *model, tw_provenance *out);
 
 /* Size of the model: tensors, parameters, bytes of weights, and how many tensors of each type. */
