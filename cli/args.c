@@ -13,7 +13,7 @@
 
 #define MAX_OPTIONS 96
 #define FIRST_VALUE 256 /* what getopt_long returns for option 0; below are letters */
-#define HELP_COLUMN 30
+#define HELP_COLUMN 28
 
 /* All options of a verb in one row, as getopt_long wants them. */
 typedef struct parser {
@@ -29,15 +29,17 @@ static const cli_option help_option = {"help", 'h', CLI_FLAG, NULL, "this text",
 
 /* ------------------------------------------------------------------------------------- help */
 
+/* "  -t, --threads N             threads", the words of a choice after its help. */
 static void print_option(const cli_option *o) {
-    char left[128];
-    int n = o->letter ? snprintf(left, sizeof left, "  -%c, --%s", o->letter, o->name)
-                      : snprintf(left, sizeof left, "      --%s", o->name);
-    if (o->kind != CLI_FLAG) n += snprintf(left + n, sizeof left - (size_t)n, " %s", o->value);
-    if (n < HELP_COLUMN)
-        printf("%-*s%s\n", HELP_COLUMN, left, o->help);
-    else
-        printf("%s  %s\n", left, o->help);
+    char left[128], letter[8] = "    ";
+    bool is_choice = o->kind == CLI_CHOICE;
+    if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
+    snprintf(left, sizeof left, "  %s--%s %s", letter, o->name,
+             o->kind == CLI_FLAG ? ""
+             : is_choice         ? "WORD"
+                                 : o->value);
+    printf("%-*s%s%s%s\n", HELP_COLUMN, left, o->help, is_choice && o->help[0] ? ": " : "",
+           is_choice ? o->value : "");
 }
 
 static void print_help(const parser *p) {

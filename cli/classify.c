@@ -155,8 +155,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
 const cli_verb cli_classify = {
     .name = "classify",
     .summary = "zero-shot: the best labels of each picture",
-    .usage =
-        "-m MODEL (--labels FILE|--label L…) [--templates FILE] (PICTURE|FOLDER…|--images LIST)",
+    .usage = "-m MODEL (--labels FILE|--label L…) [options] PICTURE|FOLDER…",
     .about =
         "A label's vector is the mean over the templates, as in Chinese-CLIP's zero-shot script.",
     .example = "tuwen classify -m model.gguf --label 猫 --label 狗 --template 一张{}的照片 cat.jpg",

@@ -21,9 +21,9 @@ typedef struct convert {
 #define AT(field) offsetof(convert, field)
 static const cli_option options[] = {
     {"output", 'o', CLI_TEXT, "M.gguf", "the model file to write", AT(output), 0, 0},
-    {"precision", 0, CLI_CHOICE, "f32|f16|bf16|int8", "of the matrices (as stored)", AT(precision),
+    {"precision", 0, CLI_CHOICE, "f32|f16|bf16|int8", "of the weights (as stored)", AT(precision),
      0, 0},
-    {"arch", 0, CLI_TEXT, "NAME|V.json,T.json", "when shapes do not tell (ViT-B-16, RN50 …)",
+    {"arch", 0, CLI_TEXT, "ARCH", "what shapes do not tell: ViT-B-16, RN50 … or V.json,T.json",
      AT(arch), 0, 0},
     {"vision-config", 0, CLI_TEXT, "FILE", "image tower, as Chinese-CLIP's model_configs",
      AT(vision_config), 0, 0},

@@ -213,8 +213,10 @@ static int run(const cli_verb *verb, int argc, char **argv) {
 const cli_verb cli_embed = {
     .name = "embed",
     .summary = "features of pictures or texts into .npy or .jsonl",
-    .usage = "-m MODEL (PICTURE|FOLDER|TAR…|--images LIST|--texts FILE|--pixels F|--ids F) -o OUT",
-    .about = "One row an input, in the order of the input; rows of unreadable pictures are NaN.",
+    .usage = "-m MODEL INPUT… -o OUT",
+    .about = "INPUT: pictures, folders, .tar, --images, --texts, --pixels or --ids. One row an "
+             "input, in\n"
+             "their order; the row of a picture that cannot be read is NaN.",
     .example = "tuwen embed -m model.gguf photos/ -o photos.npy",
     .run = run,
 };

@@ -1,4 +1,5 @@
 /* tuwen eval zeroshot: accuracy on pictures in class folders. */
+#include "eval/topk.h"
 #include "eval/zeroshot.h"
 #include "inputs.h"
 #include "labels.h"
@@ -24,8 +25,10 @@ typedef struct eval {
     cli_skips skips;
     tw_class_folders folders;
     tw_zeroshot_score score;
-    tw_match *matches; /* [k] */
-    size_t k;
+    float *cosines, *probs; /* [n_labels], of one picture */
+    tw_scored *ranking;     /* [n_labels] */
+    tw_match best[5];
+    size_t k;       /* how many of them */
     tw_output file; /* of predictions */
     bool has_file, all_probs;
     size_t n_written;
@@ -76,26 +79,20 @@ static void put_head(eval *e) {
     tw_buffer_printf(&e->line,
                      ", \"num_trainable_params\": 0, \"num_params\": %llu, "
                      "\"num_visual_params\": %llu, \"num_backbone_params\": %llu, \"n_shot\": 0, "
-                     "\"rnd_seeds\": [123], \"predictions\": [[",
+                     "\"rnd_seeds\": [123], \"predictions\": [",
                      (unsigned long long)size.n_parameters,
                      (unsigned long long)size.n_vision_parameters,
                      (unsigned long long)size.n_parameters);
 }
 
 /* All probabilities of a picture in label order, six decimals. */
-static tw_status put_all_probs(eval *e, tw_error *err) {
-    float *by_label = calloc(e->k, sizeof *by_label);
-    if (!by_label) return tw_fail_no_memory(err, e->k * sizeof *by_label);
-    for (size_t i = 0; i < e->k; i++)
-        by_label[e->matches[i].index] = e->matches[i].prob;
+static void put_all_probs(eval *e) {
     tw_buffer_puts(&e->line, e->n_written ? ", [" : "[");
-    for (size_t i = 0; i < e->k; i++) {
+    for (size_t i = 0; i < e->labels.labels.n; i++) {
         if (i) tw_buffer_puts(&e->line, ", ");
-        tw_buffer_printf(&e->line, "%.6g", round((double)by_label[i] * 1e6) / 1e6);
+        tw_buffer_printf(&e->line, "%.6g", round((double)e->probs[i] * 1e6) / 1e6);
     }
     tw_buffer_puts(&e->line, "]");
-    free(by_label);
-    return TW_OK;
 }
 
 static void put_best(eval *e, const char *picture, uint32_t label) {
@@ -106,7 +103,7 @@ static void put_best(eval *e, const char *picture, uint32_t label) {
     cli_json_member(b, "label", tw_strings_get(&e->labels.labels, label));
     tw_buffer_puts(b, ", \"top\": [");
     for (size_t i = 0; i < e->k; i++) {
-        const tw_match *m = &e->matches[i];
+        const tw_match *m = &e->best[i];
         tw_buffer_puts(b, i ? ", {" : "{");
         cli_json_member(b, "label", tw_strings_get(&e->labels.labels, m->index));
         tw_buffer_puts(b, ", \"prob\": ");
@@ -125,7 +122,7 @@ static tw_status flush_line(eval *e, tw_error *err) {
 
 static tw_status write_prediction(eval *e, const char *picture, uint32_t label, tw_error *err) {
     if (e->all_probs)
-        TW_TRY(put_all_probs(e, err));
+        put_all_probs(e);
     else
         put_best(e, picture, label);
     e->n_written++;
@@ -150,23 +147,34 @@ static int open_predictions(eval *e) {
     e->has_file = true;
     if (!e->all_probs) return CLI_CONTINUE;
     put_head(e);
-    e->line.n_bytes--; /* put_rows adds the bracket of each row */
     return flush_line(e, &err) == TW_OK ? CLI_CONTINUE : cli_fail(&err);
 }
 
 /* --------------------------------------------------------------------------------- counting */
+
+static tw_status rank(eval *e, const float *row, tw_error *err) {
+    size_t dim = (size_t)tw_model_arch(e->session.model)->embed_dim, n = e->labels.labels.n;
+    TW_TRY(tw_similarity(row, 1, e->labels.weights, n, dim, logf(e->labels.scale_value), e->cosines,
+                         NULL, e->probs, err));
+    for (size_t i = 0; i < n; i++)
+        e->ranking[i] = (tw_scored){e->cosines[i], (uint32_t)i};
+    tw_topk(e->ranking, n, e->k);
+    for (size_t i = 0; i < e->k; i++) {
+        uint32_t label = e->ranking[i].index;
+        e->best[i] = (tw_match){label, e->cosines[label], e->probs[label]};
+    }
+    return TW_OK;
+}
 
 static tw_status take_rows(void *user, size_t first, const float *features, size_t n,
                            tw_error *err) {
     eval *e = user;
     size_t dim = (size_t)tw_model_arch(e->session.model)->embed_dim;
     for (size_t i = 0; i < n; i++) {
-        const float *row = features + i * dim;
-        if (isnan(row[0])) continue; /* in the list of the skipped */
-        TW_TRY(tw_classify(row, 1, e->labels.weights, e->labels.labels.n, dim,
-                           e->labels.scale_value, e->k, e->matches, err));
+        if (isnan(features[i * dim])) continue; /* in the list of the skipped */
+        TW_TRY(rank(e, features + i * dim, err));
         uint32_t label = e->folders.labels[first + i];
-        tw_zeroshot_score_add(&e->score, label, e->matches, e->k);
+        tw_zeroshot_score_add(&e->score, label, e->best, e->k);
         if (e->has_file)
             TW_TRY(
                 write_prediction(e, tw_pictures_name(e->folders.pictures, first + i), label, err));
@@ -174,14 +182,21 @@ static tw_status take_rows(void *user, size_t first, const float *features, size
     return TW_OK;
 }
 
+static tw_status allocate(eval *e, tw_error *err) {
+    size_t n = e->labels.labels.n;
+    e->k = n < 5 ? n : 5;
+    e->cosines = calloc(n, sizeof *e->cosines);
+    e->probs = calloc(n, sizeof *e->probs);
+    e->ranking = calloc(n, sizeof *e->ranking);
+    if (!e->cosines || !e->probs || !e->ranking)
+        return tw_fail_no_memory(err, n * sizeof *e->ranking);
+    return tw_zeroshot_score_init(&e->score, n, err);
+}
+
 static tw_status compute(eval *e, tw_error *err) {
     tw_image_options limits = cli_image_options(&e->limits);
+    TW_TRY(allocate(e, err));
     TW_TRY(cli_labels_encode(&e->labels, &e->session, 100, err));
-    size_t n_labels = e->labels.labels.n;
-    e->k = e->all_probs || n_labels < 5 ? n_labels : 5;
-    e->matches = calloc(e->k, sizeof *e->matches);
-    if (!e->matches) return tw_fail_no_memory(err, e->k * sizeof *e->matches);
-    TW_TRY(tw_zeroshot_score_init(&e->score, n_labels, err));
     TW_TRY(cli_encode_pictures(&e->session, e->folders.pictures, &limits, true, &e->skips,
                                take_rows, e, err));
     if (!e->has_file || cli_all_skipped(&e->skips)) return TW_OK;
@@ -299,7 +314,9 @@ static int run(const cli_verb *verb, int argc, char **argv) {
     tw_output_abort(&e.file);
     tw_buffer_free(&e.line);
     free(e.predictions_path);
-    free(e.matches);
+    free(e.cosines);
+    free(e.probs);
+    free(e.ranking);
     free(e.operands.items);
     return status;
 }

@@ -14,8 +14,7 @@ const cli_option cli_compute_options[] = {
     {"model", 'm', CLI_TEXT, "FILE", "model file (default $TUWEN_MODEL)", AT(model), 0, 0},
     {"backend", 0, CLI_TEXT, "NAME", "cpu", AT(backend), 0, 0},
     {"device", 0, CLI_TEXT, "NAME", "cpu", AT(device), 0, 0},
-    {"precision", 0, CLI_CHOICE, "f32|f16|bf16|int8", "of the computation (f32)", AT(precision), 0,
-     0},
+    {"precision", 0, CLI_CHOICE, "f32|f16|bf16|int8", "of the computation", AT(precision), 0, 0},
     {"threads", 't', CLI_INT, "N", "threads (all processors)", AT(threads), 0, 1024},
     {"batch", 'b', CLI_INT, "N", "most items computed at once (8)", AT(batch), 1, 4096},
     {"batch-size", 0, CLI_INT, "N", NULL, AT(batch), 1, 4096},
@@ -39,7 +38,7 @@ const cli_option cli_report_options[] = {
 
 #define AT(field) offsetof(cli_recipe, field)
 const cli_option cli_recipe_options[] = {
-    {"recipe", 0, CLI_TEXT, RECIPE_NAMES, "start from this one", AT(name), 0, 0},
+    {"recipe", 0, CLI_TEXT, "NAME", "start from " RECIPE_NAMES, AT(name), 0, 0},
     {"resize-mode", 0, CLI_CHOICE, RESIZE_WORDS, "how R x R is reached", AT(resize_mode), 0, 0},
     {"interpolation", 0, CLI_CHOICE, INTERPOLATION_WORDS, "", AT(interpolation), 0, 0},
     {"resampler", 0, CLI_CHOICE, RESAMPLER_WORDS, "the Pillow to agree with", AT(resampler), 0, 0},
@@ -65,8 +64,7 @@ const cli_option cli_limit_options[] = {
 const cli_option cli_text_options[] = {
     {"context-length", 0, CLI_INT, "N", "tokens a text may have (the model's own)",
      AT(context_length), 2, 512},
-    {"truncation", 0, CLI_CHOICE, "silent|flag|error", "longer texts: cut, cut and tell, refuse",
-     AT(truncation), 0, 0},
+    {"truncation", 0, CLI_CHOICE, "silent|flag|error", "of longer texts", AT(truncation), 0, 0},
     {"truncate", 0, CLI_FLAG, NULL, NULL, AT(truncate), 0, 0},
     {"eval-quotes", 0, CLI_FLAG, NULL, "lower case, quotes made straight first", AT(eval_quotes), 0,
      0},

@@ -216,7 +216,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
 const cli_verb cli_similarity = {
     .name = "similarity",
     .summary = "table of pictures x texts: cosine, logits, probabilities",
-    .usage = "-m MODEL (--text TEXT…|--texts FILE) (PICTURE|FOLDER…|--images LIST)",
+    .usage = "-m MODEL (--text TEXT…|--texts FILE) PICTURE|FOLDER…",
     .about = "Probabilities are the softmax over the texts of exp(logit scale) x cosine.",
     .example = "tuwen similarity -m model.gguf --text 猫 --text 狗 cat.jpg dog.jpg",
     .run = run,

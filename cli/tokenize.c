@@ -27,7 +27,7 @@ typedef struct tokenize {
 static const cli_option options[] = {
     {"model", 'm', CLI_TEXT, "FILE", "use its tokenizer (default $TUWEN_MODEL)", AT(compute.model),
      0, 0},
-    {"tokenizer", 0, CLI_TEXT, "wordpiece", "use this one instead of a model's", AT(kind), 0, 0},
+    {"tokenizer", 0, CLI_TEXT, "NAME", "wordpiece, instead of a model's", AT(kind), 0, 0},
     {"vocab", 0, CLI_TEXT, "FILE", "its vocab.txt (Chinese-CLIP's, built in)", AT(vocab), 0, 0},
     {"text", 0, CLI_TEXTS, "TEXT", "one text; may be repeated", AT(single), 0, 0},
     {"pad", 0, CLI_FLAG, NULL, "print the zeros up to the context length too", AT(pad), 0, 0},
