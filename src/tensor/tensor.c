@@ -18,11 +18,15 @@ size_t tw_dtype_bytes(tw_dtype dtype) {
 }
 
 bool tw_shape_elements(int n_dims, const int64_t *shape, uint64_t *out) {
+    /* An extent of 0 must not hide an overflow of the others: strides are their products. */
     uint64_t n = 1;
-    for (int i = 0; i < n_dims; i++)
-        if (shape[i] < 0 || !tw_mul_u64(n, (uint64_t)shape[i], &n)) return false;
-    *out = n;
-    return true;
+    bool empty = false;
+    for (int i = 0; i < n_dims; i++) {
+        if (shape[i] < 0 || !tw_mul_u64(n, (uint64_t)TW_MAX(shape[i], 1), &n)) return false;
+        empty |= shape[i] == 0;
+    }
+    *out = empty ? 0 : n;
+    return n <= INT64_MAX;
 }
 
 size_t tw_tensor_elements(const tw_tensor *t) {

@@ -20,7 +20,8 @@ size_t tw_dtype_bytes(tw_dtype dtype); /* 0 for an unknown value */
 /* Number of elements; the caller has checked that it does not overflow (tw_shape_elements). */
 size_t tw_tensor_elements(const tw_tensor *t);
 
-/* Checked product of a shape; false when an extent is negative or the product overflows. */
+/* Checked product of a shape; false when an extent is negative or the product of those that are not
+ * 0 exceeds INT64_MAX. */
 bool tw_shape_elements(int n_dims, const int64_t *shape, uint64_t *out);
 
 /* Sets C-order strides from the shape. */

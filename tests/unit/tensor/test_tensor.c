@@ -153,6 +153,9 @@ static void products_of_shapes_are_checked(void **state) {
     int64_t huge[4] = {1LL << 40, 1LL << 40, 1, 1}, negative[1] = {-1};
     assert_false(tw_shape_elements(4, huge, &n));
     assert_false(tw_shape_elements(1, negative, &n));
+    const int64_t hidden[] = {INT64_C(1) << 62, 4, 0}, empty[] = {3, 0};
+    assert_false(tw_shape_elements(3, hidden, &n));
+    assert_true(tw_shape_elements(2, empty, &n) && n == 0);
     assert_true(tw_shape_elements(0, huge, &n) && n == 1);
 }
 
