@@ -52,7 +52,7 @@ static void weigh_values(const attention_plan *a, size_t rows, const float *p, c
     _Alignas(64) float t[Q_ROWS * NR];
     for (size_t panel = 0; panel < a->value_panels; panel++) {
         size_t column = panel * NR;
-        product(rows, p, a->ld_scores, values + column * n_kv, n_kv, t, NR);
+        product(rows, p, a->ld_scores, values + column * n_kv, 1, n_kv, t, NR, NULL);
         for (size_t r = 0; r < rows; r++) {
             vf scale = v_set1(1.0f / sum[r]);
             for (size_t j = 0; j < NR && column + j < d; j += VL) {
@@ -82,8 +82,7 @@ static void attention_f32(const float *q, size_t ldq, const float *k, size_t ldk
         for (size_t r = 0; r < rows; r++)
             for (size_t p = 0; p < d; p++)
                 query[r * d + p] = scale * q[(row + r) * ldq + p];
-        for (size_t panel = 0; panel < a.key_panels; panel++)
-            product(rows, query, d, keys + panel * NR * d, d, scores + panel * NR, a.ld_scores);
+        product(rows, query, d, keys, a.key_panels, d, scores, a.ld_scores, NULL);
         for (size_t r = 0; r < rows; r++)
             sum[r] = soften(scores + r * a.ld_scores, n_kv);
         weigh_values(&a, rows, scores, sum, values, n_kv, d, out + row * ldo, ldo);

@@ -1,50 +1,71 @@
-/* The matrix product. C is cut into blocks of some rows by one panel; a block's sums are gathered
- * in a small buffer on the stack, KC of K at a time, and leave it once, through the epilogue.
+/* The matrix product. C is cut into blocks of BLOCK_ROWS rows by BLOCK_PANELS panels. A block's
+ * sums are gathered in a buffer on the stack, KC of K at a time, and leave it once, through the
+ * epilogue:
+ *
+ *   for each block of rows                  their part of A, BLOCK_ROWS * KC, in the level-2 cache
+ *     for each block of panels
+ *       for each part of K
+ *         for each panel of the block       its slice, KC * NR, in the level-1 cache
+ *           for each tile of MR rows        its sums, in registers
  *
  * Every element of C is computed by the same operations whatever tile it falls in:
- *   for each KC part of K:  s = 0;  s = fma(a[p], b[p], s) for p in order;  sum = sum + s
+ *   for each part of K:  s = 0;  s = fma(a[p], b[p], s) for p in order;  sum = sum + s
  * so its bits depend on its row of A, its column of B and K alone. Fresh sums per part also keep
  * rounding errors down: they grow with KC + K / KC rather than with K. */
 
 enum {
-    KC = 256,        /* a part of a panel, KC * NR floats, stays in the level-1 cache */
-    BLOCK_TILES = 8, /* at most so many micro-tiles high is a block */
-    BLOCK_A = 65536, /* ... and at most so many floats of A, which stay in the level-2 cache */
+    KC = 256,
+    BLOCK_ROWS = 96 / MR * MR,
+    BLOCK_PANELS = 64 / NR,
+    FETCHERS = 4, /* so many tiles share the fetching of the next slice */
+    LINE = 16     /* floats */
 };
 
-/* t [rows, NR] (+)= a [rows, k] * panel [k, NR]; rows is a constant after inlining. Rows of A are
- * addressed from every third one, x + 0, 1 and 2 lda, to keep pointers in registers. */
-ALWAYS_INLINE void micro(size_t rows, const float *a, size_t lda, const float *b, size_t k,
-                         float *t, size_t ldt, int add) {
+typedef struct tile_job {
+    const float *a, *slice, *next; /* [rows, k], [k, NR]; what to fetch into the level-2 cache */
+    float *t;                      /* [rows, NR] */
+    size_t lda, ldt, k, next_step; /* floats of `next` that each step of K moves on by */
+    int add;                       /* to t rather than replace it */
+} tile_job;
+
+/* t (+)= a * slice; rows is a constant after inlining. Rows of A are addressed from every third
+ * one, at 0, lda and 2 lda, which keeps the pointers in registers. */
+ALWAYS_INLINE void micro(size_t rows, const tile_job *job) {
+    const float *group[(MR + 2) / 3], *slice = job->slice, *next = job->next;
+    size_t lda = job->lda, next_step = job->next_step;
     vf sum[MR][NV];
-    const float *group[(MR + 2) / 3];
-    UNROLL(rows) for (size_t r = 0; r < rows; r++) {
-        UNROLL(NV) for (size_t j = 0; j < NV; j++) sum[r][j] = v_zero();
+    UNROLL for (size_t r = 0; r < rows; r++) {
+        UNROLL for (size_t j = 0; j < NV; j++) sum[r][j] = v_zero();
     }
-    UNROLL(rows) for (size_t r = 0; r < rows; r += 3) group[r / 3] = a + r * lda;
-    for (size_t p = 0; p < k; p++) {
-        vf vb[NV];
-        UNROLL(NV) for (size_t j = 0; j < NV; j++) vb[j] = v_load(b + j * VL);
-        UNROLL(rows) for (size_t r = 0; r < rows; r++) {
-            vf va = v_set1(group[r / 3][r % 3 * lda]);
-            UNROLL(NV) for (size_t j = 0; j < NV; j++) sum[r][j] = v_fma(va, vb[j], sum[r][j]);
+    UNROLL for (size_t r = 0; r < rows; r += 3) group[r / 3] = job->a + r * lda;
+    for (const float *end = slice + job->k * NR; slice < end; slice += NR) {
+        vf b[NV];
+        UNROLL for (size_t j = 0; j < NV; j++) b[j] = v_load(slice + j * VL);
+        UNROLL for (size_t r = 0; r < rows; r++) {
+            vf a = v_set1(group[r / 3][r % 3 * lda]);
+            UNROLL for (size_t j = 0; j < NV; j++) sum[r][j] = v_fma(a, b[j], sum[r][j]);
         }
-        UNROLL(rows) for (size_t r = 0; r < rows; r += 3) group[r / 3]++;
-        b += NR;
+        UNROLL for (size_t r = 0; r < rows; r += 3) group[r / 3]++;
+        UNROLL for (size_t line = 0; line < NR; line += LINE) __builtin_prefetch(next + line, 0, 2);
+        next += next_step;
     }
-    UNROLL(rows) for (size_t r = 0; r < rows; r++) {
-        UNROLL(NV) for (size_t j = 0; j < NV; j++) {
-            float *out = t + r * ldt + j * VL;
-            v_store(out, add ? v_add(v_load(out), sum[r][j]) : sum[r][j]);
+    float *t = job->t;
+    size_t ldt = job->ldt;
+    if (job->add) {
+        UNROLL for (size_t r = 0; r < rows; r++) {
+            UNROLL for (size_t j = 0; j < NV; j++) sum[r][j] =
+                v_add(v_load(t + r * ldt + j * VL), sum[r][j]);
         }
+    }
+    UNROLL for (size_t r = 0; r < rows; r++) {
+        UNROLL for (size_t j = 0; j < NV; j++) v_store(t + r * ldt + j * VL, sum[r][j]);
     }
 }
 
-static void tile(size_t rows, const float *a, size_t lda, const float *b, size_t k, float *t,
-                 size_t ldt, int add) {
+static void tile(size_t rows, const tile_job *job) {
 #define ROWS(n)                                                                                    \
     case n:                                                                                        \
-        micro(n <= MR ? n : 1, a, lda, b, k, t, ldt, add);                                         \
+        if (n <= MR) micro(n <= MR ? n : 1, job);                                                  \
         break
     switch (rows) {
         ROWS(1);
@@ -65,67 +86,97 @@ static void tile(size_t rows, const float *a, size_t lda, const float *b, size_t
 #undef ROWS
 }
 
-/* t [rows, NR] = a [rows, k] * panel [k, NR], rows ldt apart. The tiles are of nearly equal height:
- * a lone last row would run at the latency of its sums. */
-static void product(size_t rows, const float *a, size_t lda, const float *panel, size_t k, float *t,
-                    size_t ldt) {
-    size_t n_tiles = ceil_div(rows, MR);
-    size_t p = 0;
+/* t [rows, n_panels * NR] = a [rows, k] * panels [n_panels][k, NR]; `after` (or NULL) is what the
+ * caller reads next. The tiles are of nearly equal height: a lone last row would run at the latency
+ * of its sums. While a slice is in use the next is fetched, each tile asking for its share of it;
+ * hints reach a little beyond what exists, which is harmless. */
+static void product(size_t rows, const float *a, size_t lda, const float *panels, size_t n_panels,
+                    size_t k, float *t, size_t ldt, const float *after) {
+    size_t n_tiles = ceil_div(rows, MR), height = rows / n_tiles, higher = rows % n_tiles, p = 0;
+    size_t step = n_tiles == 1 ? NR : n_tiles == 2 ? NR / 2 : NR / FETCHERS;
+    tile_job job = {.lda = lda, .ldt = ldt};
     do {
-        size_t part = min_size(k - p, KC);
-        for (size_t i = 0; i < n_tiles; i++) {
-            size_t begin = rows * i / n_tiles, end = rows * (i + 1) / n_tiles;
-            tile(end - begin, a + begin * lda + p, lda, panel + p * NR, part, t + begin * ldt, ldt,
-                 p > 0);
+        job.k = min_size(k - p, KC);
+        for (size_t panel = 0; panel < n_panels; panel++) {
+            job.slice = panels + (panel * k + p) * NR;
+            const float *next = panel + 1 < n_panels ? job.slice + k * NR
+                                : p + job.k < k      ? panels + (p + job.k) * NR
+                                                     : after;
+            job.next = next ? next : job.slice;
+            job.next_step = next ? step : 0;
+            job.a = a + p;
+            job.t = t + panel * NR;
+            for (size_t i = 0; i < n_tiles; i++) {
+                size_t tile_rows = height + (i < higher);
+                if (i == FETCHERS) job.next_step = 0;
+                tile(tile_rows, &job);
+                job.a += tile_rows * lda;
+                job.t += tile_rows * ldt;
+                job.next += job.k * job.next_step;
+            }
         }
-        p += part;
+        p += job.k;
+        job.add = 1;
     } while (p < k);
 }
 
-/* Sums t [rows, NR] of the panel whose first column is `column`, into C through the epilogue. */
+/* Columns of a block's sums, t [rows, n_columns] rows ldt apart, into C through the epilogue. */
 ALWAYS_INLINE void finish(const tw_gemm *g, tw_act act, size_t row, size_t rows, size_t column,
-                          const float *t) {
-    for (size_t r = 0; r < rows; r++, row++, t += NR)
-        for (size_t j = 0; j < NR && column + j < g->n; j += VL) {
-            size_t lanes = min_size(g->n - column - j, VL), at = column + j;
+                          size_t n_columns, const float *t, size_t ldt) {
+    for (size_t r = 0; r < rows; r++, row++, t += ldt) {
+        const float *residual = g->residual ? g->residual + row * g->ld_residual + column : NULL;
+        float *c = g->c + row * g->ldc + column;
+        for (size_t j = 0; j < n_columns; j += VL) {
+            size_t lanes = min_size(n_columns - j, VL);
+            int whole = lanes == VL;
             vf x = v_load(t + j);
-            if (lanes == VL) {
-                if (g->bias) x = v_add(x, v_load(g->bias + at));
-                x = v_activate(x, act);
-                if (g->residual) x = v_add(x, v_load(g->residual + row * g->ld_residual + at));
-                if (g->relu) x = v_max(v_zero(), x);
-                v_store(g->c + row * g->ldc + at, x);
-            } else {
-                if (g->bias) x = v_add(x, v_load_n(g->bias + at, lanes));
-                x = v_activate(x, act);
-                if (g->residual)
-                    x = v_add(x, v_load_n(g->residual + row * g->ld_residual + at, lanes));
-                if (g->relu) x = v_max(v_zero(), x);
-                v_store_n(g->c + row * g->ldc + at, x, lanes);
+            if (g->bias) {
+                const float *bias = g->bias + column + j;
+                x = v_add(x, whole ? v_load(bias) : v_load_n(bias, lanes));
             }
+            x = v_activate(x, act);
+            if (residual)
+                x = v_add(x, whole ? v_load(residual + j) : v_load_n(residual + j, lanes));
+            if (g->relu) x = v_max(v_zero(), x);
+            if (whole)
+                v_store(c + j, x);
+            else
+                v_store_n(c + j, x, lanes);
         }
+    }
+}
+
+static void finish_block(const tw_gemm *g, size_t row, size_t rows, size_t column, size_t n_columns,
+                         const float *t, size_t ldt) {
+    switch (g->act) {
+    case TW_ACT_ID:
+        finish(g, TW_ACT_ID, row, rows, column, n_columns, t, ldt);
+        break;
+    case TW_ACT_QUICK:
+        finish(g, TW_ACT_QUICK, row, rows, column, n_columns, t, ldt);
+        break;
+    case TW_ACT_GELU:
+        finish(g, TW_ACT_GELU, row, rows, column, n_columns, t, ldt);
+        break;
+    }
 }
 
 static void gemm_f32(const tw_gemm *g, size_t m_begin, size_t m_end, size_t panel_begin,
                      size_t panel_end) {
-    _Alignas(64) float t[BLOCK_TILES * MR * NR];
-    size_t tiles = BLOCK_A / MR / (g->k ? g->k : 1);
-    size_t block = MR * (tiles < 1 ? 1 : min_size(tiles, BLOCK_TILES));
-    for (size_t row = m_begin; row < m_end; row += block) {
-        size_t rows = min_size(m_end - row, block);
-        for (size_t panel = panel_begin; panel < panel_end; panel++) {
-            product(rows, g->a + row * g->lda, g->lda, g->b + panel * g->k * NR, g->k, t, NR);
-            switch (g->act) {
-            case TW_ACT_ID:
-                finish(g, TW_ACT_ID, row, rows, panel * NR, t);
-                break;
-            case TW_ACT_QUICK:
-                finish(g, TW_ACT_QUICK, row, rows, panel * NR, t);
-                break;
-            case TW_ACT_GELU:
-                finish(g, TW_ACT_GELU, row, rows, panel * NR, t);
-                break;
-            }
+    _Alignas(64) float t[BLOCK_ROWS * BLOCK_PANELS * NR];
+    const size_t ldt = BLOCK_PANELS * NR, panel_floats = g->k * NR, m = m_end - m_begin;
+    size_t n_blocks = ceil_div(m, BLOCK_ROWS);
+    for (size_t block = 0; block < n_blocks; block++) {
+        size_t row = m_begin + m * block / n_blocks;
+        size_t rows = m_begin + m * (block + 1) / n_blocks - row;
+        for (size_t panel = panel_begin; panel < panel_end; panel += BLOCK_PANELS) {
+            size_t n_panels = min_size(panel_end - panel, BLOCK_PANELS), column = panel * NR;
+            const float *b = g->b + panel * panel_floats;
+            const float *after = panel + n_panels < panel_end ? b + n_panels * panel_floats
+                                 : block + 1 < n_blocks       ? g->b + panel_begin * panel_floats
+                                                              : NULL;
+            product(rows, g->a + row * g->lda, g->lda, b, n_panels, g->k, t, ldt, after);
+            finish_block(g, row, rows, column, min_size(g->n - column, n_panels * NR), t, ldt);
         }
     }
 }

@@ -11,7 +11,7 @@ static float row_mean(const float *x, size_t d) {
     vf sum[SUMS] = {v_zero(), v_zero(), v_zero(), v_zero()};
     size_t i = 0;
     for (; i + SUMS * VL <= d; i += SUMS * VL)
-        UNROLL(SUMS)
+        UNROLL
     for (size_t s = 0; s < SUMS; s++)
         sum[s] = v_add(sum[s], v_load(x + i + s * VL));
     for (size_t s = 0; i < d; i += VL, s++)
@@ -23,7 +23,7 @@ static float row_variance(const float *x, size_t d, float mean) {
     vf sum[SUMS] = {v_zero(), v_zero(), v_zero(), v_zero()}, m = v_set1(mean);
     size_t i = 0;
     for (; i + SUMS * VL <= d; i += SUMS * VL)
-        UNROLL(SUMS) for (size_t s = 0; s < SUMS; s++) {
+        UNROLL for (size_t s = 0; s < SUMS; s++) {
             vf c = v_sub(v_load(x + i + s * VL), m);
             sum[s] = v_fma(c, c, sum[s]);
         }
@@ -66,7 +66,7 @@ static float dot_f32(const float *a, const float *b, size_t n) {
     vf sum[SUMS] = {v_zero(), v_zero(), v_zero(), v_zero()};
     size_t i = 0;
     for (; i + SUMS * VL <= n; i += SUMS * VL)
-        UNROLL(SUMS)
+        UNROLL
     for (size_t s = 0; s < SUMS; s++)
         sum[s] = v_fma(v_load(a + i + s * VL), v_load(b + i + s * VL), sum[s]);
     for (size_t s = 0; i < n; i += VL, s++) {
