@@ -116,8 +116,9 @@ typedef struct tw_provenance {
     const char *converter;     /* e.g. "tuwen 0.1.0" */
 } tw_provenance;
 
-/* out->struct_size is set by the caller, here and below; 0 is taken for this header's. The strings
- * borrow from the model. */
+#define TW_PROVENANCE_INIT {sizeof(tw_provenance), 0, 0, 0, 0, 0}
+
+/* `out` was set with its _INIT macro, here and below. The strings borrow from the model. */
 TW_API void tw_model_provenance(const tw_model *model, tw_provenance *out);
 
 /* Size of the model: tensors, parameters, bytes of weights, and how many tensors of each type. */
@@ -127,6 +128,8 @@ typedef struct tw_model_size {
     uint64_t weight_bytes, file_bytes;
     uint64_t n_tensors_f32, n_tensors_f16, n_tensors_bf16;
 } tw_model_size;
+
+#define TW_MODEL_SIZE_INIT {sizeof(tw_model_size), 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 TW_API void tw_model_get_size(const tw_model *model, tw_model_size *out);
 

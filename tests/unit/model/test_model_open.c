@@ -141,6 +141,22 @@ static void a_resnet_has_strides_and_downsample_branches(void **state) {
     free(f.data);
 }
 
+static void a_vit_may_do_without_projection(void **state) {
+    const char *path = test_temporary(".gguf");
+    tw_arch arch;
+    file f;
+    tw_model *m;
+    tiny_arch(&arch, TW_VISION_VIT, TW_TEXT_BERT);
+    arch.embed_dim = arch.vision.width;
+    tiny_model_write(path, &arch, TW_F32);
+    f.data = test_read(path, &f.n);
+    rename_key(f, "visual_projection.weight");
+    assert_ok(tw_model_parse(f.data, f.n, &m, &err), &err);
+    assert_null(m->vision.projection.data);
+    tw_model_free(m);
+    free(f.data);
+}
+
 static void tensors_can_be_listed(void **state) {
     file f = tiny(TW_VISION_VIT, TW_TEXT_NONE, TW_F32);
     tw_model *m;
@@ -253,6 +269,7 @@ int main(void) {
         cmocka_unit_test(a_model_knows_itself),
         cmocka_unit_test(every_weight_is_bound_with_its_shape),
         cmocka_unit_test(a_resnet_has_strides_and_downsample_branches),
+        cmocka_unit_test(a_vit_may_do_without_projection),
         cmocka_unit_test(tensors_can_be_listed),
         cmocka_unit_test(a_caller_with_an_older_header_gets_what_its_struct_holds),
         cmocka_unit_test(other_files_are_refused_in_words),

@@ -189,6 +189,15 @@ static void a_text_or_image_tower_can_be_taken_alone(void **state) {
     refuse((&(tw_expectation){.text_only = true, .vision_only = true}), TW_ERR_ARGUMENT, "tower");
 }
 
+static void without_projection_features_are_as_wide_as_the_tower(void **state) {
+    tw_arch arch;
+    load("chinese_clip_ViT-B-16.pt", "");
+    drop("visual.proj");
+    get("text_projection")->shape[1] = 768;
+    assert_ok(recognize(NULL, &arch), &err);
+    assert_int_equal(arch.embed_dim, 768);
+}
+
 /* --------------------------------------------------------------------------------- ambiguous */
 
 static void a_width_off_the_table_needs_the_head_width(void **state) {
@@ -400,6 +409,7 @@ int main(void) {
         cmocka_unit_test(every_tensor_of_a_released_checkpoint_has_its_place),
         cmocka_unit_test(stacked_and_transposed_tensors_are_views),
         cmocka_unit_test(a_text_or_image_tower_can_be_taken_alone),
+        cmocka_unit_test(without_projection_features_are_as_wide_as_the_tower),
         cmocka_unit_test(a_width_off_the_table_needs_the_head_width),
         cmocka_unit_test(a_text_width_off_the_table_needs_the_head_width),
         cmocka_unit_test(a_configuration_settles_and_is_checked),
