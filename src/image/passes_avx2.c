@@ -39,11 +39,10 @@ static inline int32_t load_i32(const void *p) {
 
 /* -------------------------------------------------------------------- horizontal, 4 channels */
 
-/* One output pixel of n rows (a constant after inlining). Four taps a step: the low half of a
- * register has taps 0 and 1, the high half 2 and 3, as pairs per channel. */
-AVX2_INLINE void pixel_x4(const uint8_t *in, size_t stride, int n, uint32_t taps,
-                          const int16_t *k_high, const int16_t *k_low, uint8_t *out,
-                          size_t out_stride) {
+/* Sums of one output pixel of n rows (a constant after inlining). Four taps a step: the low half of
+ * a register has taps 0 and 1, the high half 2 and 3, as pairs per channel. */
+AVX2_INLINE void sum_x4(const uint8_t *in, size_t stride, int n, uint32_t taps,
+                        const int16_t *k_high, const int16_t *k_low, __m128i *sums) {
     const __m256i pairs =
         _mm256_setr_epi8(0, -1, 4, -1, 1, -1, 5, -1, 2, -1, 6, -1, 3, -1, 7, -1, 8, -1, 12, -1, 9,
                          -1, 13, -1, 10, -1, 14, -1, 11, -1, 15, -1);
@@ -68,34 +67,45 @@ AVX2_INLINE void pixel_x4(const uint8_t *in, size_t stride, int n, uint32_t taps
 #pragma GCC unroll 4
     for (int r = 0; r < n; r++) {
         __m256i sum = join(high[r], low[r]);
-        __m128i v = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
-        v = round_shift(v);
-        v = _mm_packs_epi32(v, v);
-        int32_t pixel = _mm_cvtsi128_si32(_mm_packus_epi16(v, v));
-        memcpy(out + (size_t)r * out_stride, &pixel, sizeof pixel);
+        sums[r] = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
     }
+}
+
+/* Four pixels from their sums. */
+AVX2_INLINE __m128i pixels_of(const __m128i *sums) {
+    __m128i a = _mm_packs_epi32(round_shift(sums[0]), round_shift(sums[1]));
+    __m128i b = _mm_packs_epi32(round_shift(sums[2]), round_shift(sums[3]));
+    return _mm_packus_epi16(a, b);
+}
+
+static inline void store_pixel(uint8_t *out, int32_t pixel) {
+    memcpy(out, &pixel, sizeof pixel);
 }
 
 AVX2 void tw_horizontal_u8x4_avx2(const tw_axis *axis, size_t pixel_bytes, const uint8_t *src,
                                   size_t src_stride, uint32_t n_rows, uint8_t *dst,
                                   size_t dst_stride) {
-    for (; n_rows > 0; src += ROWS * src_stride, dst += ROWS * dst_stride) {
-        int n = n_rows < ROWS ? (int)n_rows : ROWS;
+    for (; n_rows >= ROWS; n_rows -= ROWS, src += ROWS * src_stride, dst += ROWS * dst_stride)
         for (uint32_t x = 0; x < axis->count; x++) {
-            const uint8_t *in = src + 4 * (size_t)axis->begin[x];
-            const int16_t *kh = axis->k_high + x * axis->k_stride;
-            const int16_t *kl = axis->k_low + x * axis->k_stride;
+            const size_t k = x * axis->k_stride;
             uint8_t *out = dst + 4 * (size_t)x;
-            if (n == ROWS) {
-                pixel_x4(in, src_stride, ROWS, axis->taps[x], kh, kl, out, dst_stride);
-                continue;
-            }
-            for (int r = 0; r < n; r++)
-                pixel_x4(in + (size_t)r * src_stride, 0, 1, axis->taps[x], kh, kl,
-                         out + (size_t)r * dst_stride, 0);
+            __m128i sums[ROWS];
+            sum_x4(src + 4 * (size_t)axis->begin[x], src_stride, ROWS, axis->taps[x],
+                   axis->k_high + k, axis->k_low + k, sums);
+            __m128i pixels = pixels_of(sums);
+            store_pixel(out, _mm_extract_epi32(pixels, 0));
+            store_pixel(out + dst_stride, _mm_extract_epi32(pixels, 1));
+            store_pixel(out + 2 * dst_stride, _mm_extract_epi32(pixels, 2));
+            store_pixel(out + 3 * dst_stride, _mm_extract_epi32(pixels, 3));
         }
-        n_rows -= (uint32_t)n;
-    }
+    for (; n_rows > 0; n_rows--, src += src_stride, dst += dst_stride)
+        for (uint32_t x = 0; x < axis->count; x++) {
+            const size_t k = x * axis->k_stride;
+            __m128i sums[ROWS] = {0};
+            sum_x4(src + 4 * (size_t)axis->begin[x], 0, 1, axis->taps[x], axis->k_high + k,
+                   axis->k_low + k, sums);
+            store_pixel(dst + 4 * (size_t)x, _mm_cvtsi128_si32(pixels_of(sums)));
+        }
 }
 
 /* --------------------------------------------------------------------- horizontal, 1 channel */

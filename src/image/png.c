@@ -311,6 +311,13 @@ static void read_whole(png_state *s, size_t row_bytes) {
             png_read_row(s->png, s->whole + y * row_bytes, NULL);
 }
 
+/* Whether the error that jumped came after the last pixel: libpng wants the end of the compressed
+ * stream, Pillow does not. */
+static bool is_complete(const png_state *s) {
+    if (s->interlaced) return png_get_current_pass_number(s->png) >= PNG_INTERLACE_ADAM7_PASSES;
+    return png_get_current_row_number(s->png) >= s->height;
+}
+
 static tw_status png_read(tw_source *source, uint8_t *rows, size_t stride, uint32_t n_rows,
                           tw_error *err) {
     png_state *s = source->state;
@@ -321,17 +328,21 @@ static tw_status png_read(tw_source *source, uint8_t *rows, size_t stride, uint3
         if (s->png) s->info = png_create_info_struct(s->png);
         if (!s->info) return tw_fail_no_memory(err, 0);
     }
-    if (setjmp(png_jmpbuf(s->png)))
-        return tw_fail(err, s->status, "png: %s (at row %u of %u)", s->message, s->row, s->height);
-    if (s->row == 0) start(s);
-    if (s->interlaced && !s->whole) read_whole(s, row_bytes);
-    for (uint32_t i = 0; i < n_rows; i++, s->row++) {
-        uint8_t *row = rows + i * stride;
-        if (s->whole)
-            memcpy(row, s->whole + s->row * row_bytes, row_bytes);
-        else
-            png_read_row(s->png, row, NULL);
+    if (setjmp(png_jmpbuf(s->png))) {
+        if (!is_complete(s))
+            return tw_fail(err, s->status, "png: %s (at row %u of %u)", s->message, s->row,
+                           s->height);
+    } else {
+        if (s->row == 0) start(s);
+        if (!s->interlaced)
+            for (uint32_t i = 0; i < n_rows; i++, s->row++)
+                png_read_row(s->png, rows + i * stride, NULL);
+        else if (!s->whole)
+            read_whole(s, row_bytes);
     }
+    if (s->whole)
+        for (uint32_t i = 0; i < n_rows; i++, s->row++)
+            memcpy(rows + i * stride, s->whole + s->row * row_bytes, row_bytes);
     return TW_OK;
 }
 

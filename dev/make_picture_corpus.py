@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Writes the seed pictures of the fuzz targets: tests/fuzz/{jpeg,png}/corpus.
+
+    python dev/make_picture_corpus.py
+
+One tiny picture for every path through the decoders. The first byte of an input chooses the recipe
+(see fuzz.c), the rest is the file. Deterministic for one version of Pillow.
+"""
+import io
+import os
+import random
+import struct
+import zlib
+
+from PIL import Image
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/fuzz")
+
+
+def write(folder, name, recipe, data):
+    path = os.path.join(ROOT, folder, "corpus")
+    os.makedirs(path, exist_ok=True)
+    with open(os.path.join(path, name), "wb") as f:
+        f.write(bytes([recipe]) + data)
+
+
+def exif(orientation, order=">"):
+    head = b"MM\0*" if order == ">" else b"II*\0"
+    return head + struct.pack(order + "IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+
+
+def gradient(mode, w, h):
+    bands = len(Image.new(mode, (1, 1)).getbands())
+    data = bytes((x * 9 + y * 5 + 40 * b) & 255 for y in range(h) for x in range(w) for b in range(bands))
+    return Image.frombytes(mode, (w, h), data)
+
+
+def jpegs():
+    def save(im, **options):
+        out = io.BytesIO()
+        im.save(out, "JPEG", **options)
+        return out.getvalue()
+
+    rgb = gradient("RGB", 21, 18)
+    files = {
+        "grey": save(gradient("L", 19, 11)),
+        "444": save(rgb, subsampling=0),
+        "422": save(rgb, subsampling=1),
+        "420": save(rgb, subsampling=2),
+        "progressive": save(rgb, progressive=True),
+        "restart": save(rgb, restart_marker_blocks=1),
+        "cmyk": save(gradient("CMYK", 17, 9)),
+        "cmyk_progressive": save(gradient("CMYK", 9, 17), progressive=True),
+        "exif6": save(rgb, exif=b"Exif\0\0" + exif(6)),
+        "exif3_little": save(rgb, exif=b"Exif\0\0" + exif(3, "<")),
+        "one_pixel": save(gradient("RGB", 1, 1)),
+        "tall": save(gradient("RGB", 2, 300)),
+    }
+    whole = files["420"]
+    files["truncated"] = whole[: len(whole) * 2 // 3]
+    files["no_end"] = whole[:-2]
+    frame = whole.index(b"\xff\xc0")
+    files["huge_sides"] = whole[: frame + 5] + b"\xff\xff\xff\xff" + whole[frame + 9 :]
+    files["no_sides"] = whole[: frame + 5] + b"\0\0\0\0" + whole[frame + 9 :]
+    for i, (name, data) in enumerate(files.items()):
+        write("jpeg", name + ".bin", (i * 37) & 255, data)
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(w, h, depth, colour, interlaced=0, before=b"", after=b"", cut=None):
+    rng = random.Random(f"{depth}/{colour}/{interlaced}")
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    passes = [(w, h)]
+    if interlaced:
+        steps = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+        passes = [((w - x + dx - 1) // dx, (h - y + dy - 1) // dy) for x, y, dx, dy in steps]
+    rows = b""
+    for pw, ph in passes:
+        n = (pw * channels * depth + 7) // 8
+        for _ in range(ph if pw else 0):
+            rows += bytes([rng.randrange(5)]) + bytes(rng.choice((0, 1, 255, 90)) for _ in range(n))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, depth, colour, 0, 0, interlaced))
+    data = zlib.compress(rows)
+    body = chunk(b"IDAT", data) if cut is None else chunk(b"IDAT", data[:cut]) + chunk(b"IDAT", data[cut:])
+    return b"\x89PNG\r\n\x1a\n" + head + before + body + after + chunk(b"IEND", b"")
+
+
+def pngs():
+    kinds = [(d, 0) for d in (1, 2, 4, 8, 16)] + [(d, 3) for d in (1, 2, 4, 8)]
+    kinds += [(d, c) for c in (2, 4, 6) for d in (8, 16)]
+    palette = chunk(b"PLTE", bytes(range(48)))
+    files = {}
+    for depth, colour in kinds:
+        for interlaced in (0, 1):
+            before = palette if colour == 3 else b""
+            files[f"colour{colour}_{depth}bit_{interlaced}"] = png(11, 9, depth, colour, interlaced, before)
+    files["no_palette"] = png(5, 5, 8, 3)
+    files["trns"] = png(5, 5, 4, 3, before=palette + chunk(b"tRNS", b"\0\x80\xff"))
+    files["exif"] = png(5, 7, 8, 2, before=chunk(b"eXIf", exif(5)))
+    files["exif_after"] = png(5, 7, 8, 2, after=chunk(b"eXIf", exif(8, "<")))
+    files["two_idat"] = png(5, 7, 8, 2, cut=7)
+    files["profile_bomb"] = png(5, 7, 8, 2, before=chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(1 << 20), 9)))
+    files["text_bomb"] = png(5, 7, 8, 2, before=chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(1 << 20), 9)))
+    files["wide"] = png(900, 1, 8, 2)
+    files["tall"] = png(1, 900, 8, 6)
+    whole = png(5, 7, 8, 2)
+    files["truncated"] = whole[:60]
+    files["no_iend"] = whole[:-12]
+    files["huge_sides"] = whole[:16] + b"\x7f\xff\xff\xff\x7f\xff\xff\xff" + whole[24:]
+    files["wrong_crc"] = whole[:29] + b"\0\0\0\0" + whole[33:]
+    for i, (name, data) in enumerate(files.items()):
+        write("png", name + ".bin", (i * 37) & 255, data)
+
+
+if __name__ == "__main__":
+    jpegs()
+    pngs()
