@@ -343,7 +343,7 @@ static void a_bad_picture_does_not_stop_the_others(void **state) {
     float *features = malloc(3 * b.dim * sizeof *features);
     assert_non_null(features);
     size_t n_bytes;
-    uint8_t *good = test_read(test_data("preprocess/images/red_apple.jpg"), &n_bytes);
+    uint8_t *good = test_read(test_data("preprocess/pictures/red_apple.jpg"), &n_bytes);
     tw_bytes pictures[3] = {{good, n_bytes}, {"not a picture", 13}, {good, n_bytes}};
     tw_error errors[3];
     assert_ok(tw_encode_images(b.encoder, pictures, 3, NULL, NULL, features, errors, &err), &err);
