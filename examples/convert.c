@@ -22,7 +22,7 @@ int main(int argc, char **argv) {
     options.hooks = &hooks;
     if (tw_convert(argv[1], argv[2], &options, &err) || tw_model_open(argv[2], &model, &err))
         return fprintf(stderr, "\n%s (%s)\n", err.message, tw_status_name(err.status)), 1;
-    tw_model_size size = {sizeof size};
+    tw_model_size size = TW_MODEL_SIZE_INIT;
     tw_model_get_size(model, &size);
     printf("%s: %llu parameters, features of %d values\n", tw_model_arch(model)->name,
            (unsigned long long)size.n_parameters, (int)tw_model_arch(model)->embed_dim);
