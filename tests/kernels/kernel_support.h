@@ -1,5 +1,5 @@
 /* Shared by the kernel tests: the tables under test, arrays with a wall behind them, and one line
- * that says which case failed. */
+ * that says which case failed. Needs _GNU_SOURCE (MAP_ANONYMOUS). */
 #ifndef TESTS_KERNEL_SUPPORT_H
 #define TESTS_KERNEL_SUPPORT_H
 
@@ -13,10 +13,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#ifndef MAP_ANONYMOUS
-#define MAP_ANONYMOUS 0x20
-#endif
 
 static const double unit = 1.0 / (1 << 24); /* the largest relative error of one f32 rounding */
 

@@ -1,4 +1,5 @@
 /* The matrix product of every table against the reference, and against itself in other splits. */
+#define _GNU_SOURCE
 #include "kernel_support.h"
 
 typedef struct problem {

@@ -1,4 +1,5 @@
 /* Attention, LayerNorm and the small kernels of every table against the reference. */
+#define _GNU_SOURCE
 #include "kernel_support.h"
 
 /* ------------------------------------------------------------------------------ attention */

@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 typedef float32x4_t vf;
-enum { VL = 4, NV = 4, MR = 6 }; /* 24 accumulators, 4 of B, up to 4 of A */
+enum { VL = 4, NV = 3, MR = 8 }; /* 24 accumulators, 3 of B, 5 left for A */
 #define TABLE tw_kernels_neon
 #define TABLE_NAME "neon"
 

@@ -1,0 +1,264 @@
+/* Speed of the kernels on one thread: GFLOP/s of each shape, and its share of the peak of fused
+ * multiply-adds, measured in the same run. See docs/SPEED.md.
+ *   usage: bench_kernels [table [part of a case's name]] */
+#include "kernels/dispatch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+/* Time this thread has been running: what the neighbours took does not count. */
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ------------------------------------------------------------------------------------ peak */
+
+/* n rounds of 12 independent multiply-adds, more than latency x ports of any core so far. The empty
+ * asm keeps the sums in registers and the compiler from working out the loop. */
+#define EACH(of) of(0) of(1) of(2) of(3) of(4) of(5) of(6) of(7) of(8) of(9) of(10) of(11)
+#define DECLARE(i) VEC s##i = SET1((float)i);
+#define STEP(i)                                                                                    \
+    s##i = FMA(s##i, x, y);                                                                        \
+    __asm__ volatile("" : KEEP(s##i));
+#define SAVE(i) memcpy(out + i * sizeof(VEC) / sizeof(float), &s##i, sizeof(VEC));
+#define PEAK_LOOP                                                                                  \
+    VEC x = SET1(1.0000001f), y = SET1(1e-9f);                                                     \
+    EACH(DECLARE) for (long r = 0; r < n; r++){EACH(STEP)} EACH(SAVE)
+
+#if defined(__x86_64__)
+#define VEC __m256
+#define SET1 _mm256_set1_ps
+#define FMA _mm256_fmadd_ps
+#define KEEP(a) "+x"(a)
+__attribute__((target("avx2,fma"))) static void peak_avx2(long n, float *out) {
+    PEAK_LOOP
+}
+#undef VEC
+#undef SET1
+#undef FMA
+#undef KEEP
+#define VEC __m512
+#define SET1 _mm512_set1_ps
+#define FMA _mm512_fmadd_ps
+#define KEEP(a) "+v"(a)
+__attribute__((target("avx512f"))) static void peak_avx512(long n, float *out) {
+    PEAK_LOOP
+}
+#elif defined(__aarch64__)
+#define VEC float32x4_t
+#define SET1 vdupq_n_f32
+#define FMA(a, b, c) vfmaq_f32(c, a, b)
+#define KEEP(a) "+w"(a)
+static void peak_neon(long n, float *out) {
+    PEAK_LOOP
+}
+#endif
+
+static double peak_gflops(const char *isa) {
+    void (*loop)(long, float *) = NULL;
+    int lanes = 0;
+    float out[12 * 16];
+#if defined(__x86_64__)
+    if (strcmp(isa, "avx2") == 0) loop = peak_avx2, lanes = 8;
+    if (strcmp(isa, "avx512") == 0) loop = peak_avx512, lanes = 16;
+#elif defined(__aarch64__)
+    if (strcmp(isa, "neon") == 0) loop = peak_neon, lanes = 4;
+#endif
+    double best = 0;
+    const long n = 2000000;
+    for (int i = 0; loop && i < 12; i++) {
+        uint64_t start = now_ns();
+        loop(n, out);
+        double gflops = 24.0 * lanes * (double)n / (double)(now_ns() - start);
+        if (gflops > best) best = gflops;
+    }
+    return best;
+}
+
+/* ----------------------------------------------------------------------------------- cases */
+
+typedef struct bench_case {
+    const char *name;
+    enum { GEMM, ATTENTION, LAYER_NORM } what;
+    size_t m, n, k; /* attention: n_q, n_kv, d; layer_norm: rows, d */
+    tw_act act;
+    int residual, cold; /* cold: the weights come from memory, not from a cache */
+} bench_case;
+
+static const bench_case cases[] = {
+    {"image b8 qkv", GEMM, 1576, 2304, 768, TW_ACT_ID, 0, 0},
+    {"image b8 out", GEMM, 1576, 768, 768, TW_ACT_ID, 1, 0},
+    {"image b8 fc1", GEMM, 1576, 3072, 768, TW_ACT_ID, 0, 0},
+    {"image b8 fc1 quick", GEMM, 1576, 3072, 768, TW_ACT_QUICK, 0, 0},
+    {"image b8 fc1 gelu", GEMM, 1576, 3072, 768, TW_ACT_GELU, 0, 0},
+    {"image b8 fc2", GEMM, 1576, 768, 3072, TW_ACT_ID, 1, 0},
+    {"image b1 fc1", GEMM, 197, 3072, 768, TW_ACT_QUICK, 0, 1},
+    {"image b1 fc2", GEMM, 197, 768, 3072, TW_ACT_ID, 1, 1},
+    {"ViT-H b1 fc1", GEMM, 257, 5120, 1280, TW_ACT_GELU, 0, 1},
+    {"ViT-H b1 fc2", GEMM, 257, 1280, 5120, TW_ACT_ID, 1, 1},
+    {"resnet 3x3 56x56", GEMM, 3136, 64, 576, TW_ACT_ID, 0, 0},
+    {"resnet 1x1 56x56", GEMM, 3136, 256, 64, TW_ACT_ID, 1, 0},
+    {"resnet 1x1 7x7", GEMM, 49, 2048, 512, TW_ACT_ID, 1, 0},
+    {"text 12 fc1", GEMM, 12, 3072, 768, TW_ACT_GELU, 0, 1},
+    {"text 12 fc2", GEMM, 12, 768, 3072, TW_ACT_ID, 1, 1},
+    {"text 12 fc1 warm", GEMM, 12, 3072, 768, TW_ACT_GELU, 0, 0},
+    {"text 7 fc1 warm", GEMM, 7, 3072, 768, TW_ACT_GELU, 0, 0},
+    {"projection", GEMM, 1, 512, 768, TW_ACT_ID, 0, 1},
+    {"projection warm", GEMM, 1, 512, 768, TW_ACT_ID, 0, 0},
+    {"attention 197", ATTENTION, 197, 197, 64, TW_ACT_ID, 0, 0},
+    {"attention 577", ATTENTION, 577, 577, 64, TW_ACT_ID, 0, 0},
+    {"attention 257 d=80", ATTENTION, 257, 257, 80, TW_ACT_ID, 0, 0},
+    {"attention 12", ATTENTION, 12, 12, 64, TW_ACT_ID, 0, 0},
+    {"attention pool", ATTENTION, 1, 50, 64, TW_ACT_ID, 0, 0},
+    {"layer_norm", LAYER_NORM, 197, 768, 1, TW_ACT_ID, 0, 0},
+};
+
+static float *numbers(size_t n) {
+    float *x = aligned_alloc(64, (n * sizeof *x + 63) / 64 * 64);
+    if (!x) exit(1);
+    uint32_t state = 12345;
+    for (size_t i = 0; i < n; i++) {
+        state = state * 1664525u + 1013904223u;
+        x[i] = (float)(int32_t)state / 2147483648.0f;
+    }
+    return x;
+}
+
+typedef struct workload {
+    const tw_kernels *t;
+    const bench_case *c;
+    float *a, *b, *v, *out, *scratch; /* v: the bias, or the values */
+    size_t copies, next;
+    double flops;
+} workload;
+
+static workload prepare(const tw_kernels *t, const bench_case *c) {
+    workload w = {.t = t, .c = c, .copies = 1};
+    if (c->what == GEMM) {
+        size_t padded = (c->n + t->nr - 1) / t->nr * t->nr * c->k;
+        if (c->cold) w.copies = 1 + ((size_t)64 << 20) / padded; /* 256 MB of weights */
+        w.a = numbers(c->m * c->k);
+        w.b = numbers(padded * w.copies);
+        w.v = numbers(c->n);
+        w.out = numbers(c->m * c->n);
+        w.flops = 2.0 * (double)c->m * (double)c->n * (double)c->k;
+    } else if (c->what == ATTENTION) {
+        w.a = numbers(c->m * c->k);
+        w.b = numbers(c->n * c->k);
+        w.v = numbers(c->n * c->k);
+        w.out = numbers(c->m * c->k);
+        w.scratch = numbers(t->attention_scratch(c->m, c->n, c->k));
+        w.flops = 4.0 * (double)c->m * (double)c->n * (double)c->k;
+    } else {
+        w.a = numbers(c->m * c->n);
+        w.b = numbers(c->n);
+        w.v = numbers(c->n);
+        w.out = numbers(c->m * c->n);
+        w.flops = 8.0 * (double)c->m * (double)c->n;
+    }
+    return w;
+}
+
+static void release(workload *w) {
+    free(w->a);
+    free(w->b);
+    free(w->v);
+    free(w->out);
+    free(w->scratch);
+}
+
+static void run(workload *w) {
+    const bench_case *c = w->c;
+    if (c->what == GEMM) {
+        size_t panels = (c->n + w->t->nr - 1) / w->t->nr;
+        tw_gemm g = {.a = w->a,
+                     .b = w->b + w->next * panels * w->t->nr * c->k,
+                     .bias = w->v,
+                     .residual = c->residual ? w->out : NULL,
+                     .c = w->out,
+                     .lda = c->k,
+                     .ld_residual = c->n,
+                     .ldc = c->n,
+                     .m = c->m,
+                     .n = c->n,
+                     .k = c->k,
+                     .act = c->act};
+        w->t->gemm_f32(&g, 0, c->m, 0, panels);
+        w->next = (w->next + 1) % w->copies;
+        if (c->residual) memset(w->out, 0, c->n * sizeof *w->out); /* keeps sums from overflowing */
+    } else if (c->what == ATTENTION) {
+        w->t->attention_f32(w->a, c->k, w->b, c->k, w->v, c->k, c->m, c->n, c->k, 0.125f, w->out,
+                            c->k, w->scratch);
+    } else {
+        w->t->layer_norm_f32(w->a, c->n, w->b, w->v, 1e-5f, c->m, c->n, w->out, c->n);
+    }
+}
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Best and median of samples of at least 2 ms each, over about half a second. */
+static void measure(workload *w, double *best_ns, double *median_ns) {
+    enum { MOST = 200 };
+    double samples[MOST];
+    int n = 0;
+    long calls = 1;
+    run(w);
+    for (uint64_t begin = now_ns(); n < MOST && (n < 5 || now_ns() - begin < 500000000u);) {
+        uint64_t start = now_ns();
+        for (long i = 0; i < calls; i++)
+            run(w);
+        double ns = (double)(now_ns() - start);
+        if (ns < 2e6) {
+            calls *= 2;
+            continue;
+        }
+        samples[n++] = ns / (double)calls;
+    }
+    qsort(samples, (size_t)n, sizeof *samples, ascending);
+    *best_ns = samples[0];
+    *median_ns = samples[n / 2];
+}
+
+static void bench_table(const tw_kernels *t, const char *part) {
+    double peak = peak_gflops(t->name);
+    printf("%s: FMA peak %.1f GFLOP/s\n", t->name, peak);
+    printf("  %-20s %16s %10s %10s %9s %9s %6s\n", "case", "shape", "best us", "median us",
+           "GFLOP/s", "median", "peak");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const bench_case *c = &cases[i];
+        if (part && !strstr(c->name, part)) continue;
+        workload w = prepare(t, c);
+        double best, median;
+        char shape[64];
+        measure(&w, &best, &median);
+        snprintf(shape, sizeof shape, "%zux%zux%zu", c->m, c->n, c->k);
+        printf("  %-20s %16s %10.1f %10.1f %9.1f %9.1f", c->name, shape, best / 1e3, median / 1e3,
+               w.flops / best, w.flops / median);
+        if (peak > 0) printf(" %5.0f%%", 100 * w.flops / best / peak);
+        printf("%s\n", c->cold ? "  weights from memory" : "");
+        release(&w);
+    }
+    if (peak > 0) printf("%s: FMA peak %.1f GFLOP/s\n", t->name, peak_gflops(t->name));
+}
+
+int main(int argc, char **argv) {
+    const tw_kernels *tables[8];
+    int n = tw_kernels_all(tables);
+    for (int i = n - 1; i >= 0; i--)
+        if (argc > 1 ? strcmp(argv[1], tables[i]->name) == 0 : i == n - 1)
+            bench_table(tables[i], argc > 2 ? argv[2] : NULL);
+    return 0;
+}
