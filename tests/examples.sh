@@ -6,7 +6,8 @@ bin=$TUWEN_BUILD/examples
 demo=$TUWEN_SOURCE/demo
 headers=$TUWEN_SOURCE/include
 status=0
-: >out >err
+: >out
+: >err
 
 # try COMMAND…: like run, for any program.
 try() {
