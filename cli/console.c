@@ -64,6 +64,7 @@ void cli_console_init(const char *verb) {
     catch_signal(SIGTERM);
     catch_signal(SIGHUP);
     catch_signal(SIGPIPE);
+    signal(SIGXFSZ, SIG_IGN); /* a file over the limit is an error of write(), as a full disk */
 }
 
 void cli_console_set_progress(int mode) {

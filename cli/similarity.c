@@ -40,7 +40,7 @@ static const cli_option options[] = {
 
 #define MAX_NAME_WIDTH 40
 #define MAX_TEXT_WIDTH 32
-#define CELL_WIDTH 16 /* "100.00% (+0.1234)" less one */
+#define CELL_WIDTH 17 /* "100.00% (+0.1234)" */
 
 static void print_header(similarity *s) {
     tw_buffer *b = &s->out;
@@ -65,7 +65,7 @@ static void print_row(similarity *s, size_t picture) {
     for (size_t j = 0; j < s->strings.n; j++) {
         char cell[48] = "-";
         if (isfinite(s->probs[j]))
-            snprintf(cell, sizeof cell, "%.2f%% (%.4f)", 100 * (double)s->probs[j],
+            snprintf(cell, sizeof cell, "%.2f%% (%+.4f)", 100 * (double)s->probs[j],
                      (double)s->cosine[j]);
         tw_buffer_puts(b, "  ");
         cli_put_cell(b, cell, s->widths[j], true, false);

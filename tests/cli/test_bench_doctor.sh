@@ -1,0 +1,35 @@
+# bench and doctor
+. "$TUWEN_SOURCE/tests/cli/lib.sh"
+make_model
+
+number='[0-9]*\.[0-9][0-9]ms'
+statistics="mean=$number, sd=$number, min=$number, max=$number, median=$number, 95p=$number, 99p=$number"
+run bench -m model.gguf --n 5 --warmup 1 --batch 2
+check "bench" status_is 0
+check "the line of speed_benchmark for pictures" prints "^\[tuwen image inference speed (batch-size: 2):\] $statistics$"
+check "and for texts" prints "^\[tuwen text inference speed (batch-size: 2):\] $statistics$"
+check "the frame around them" both 'prints "^Begin the image feature extraction speed test\.\.\.$"' 'prints "^Done!$"'
+check "the time of one picture" prints '^[0-9.]* ms per image, [0-9.]* per second'
+run bench -m model.gguf --n 3 --json --image "$pictures/red-circle.png" --text 猫
+check "--json" both 'status_is 0' 'prints "^{\"image\": {\"mean_ms\": .*\"p99_ms\": .*\"ms_per_item\": .*\"text\": {.*\"batch_size\": 1, \"n\": 3, \"warmup\": 10, \"used\": {"'
+run bench -m model.gguf --n 0
+check "no run at all" fails_saying 2 "1..1000000"
+run bench -m model.gguf --image missing.png
+check "a missing picture" both 'status_is 1' 'says "missing.png"'
+run bench -m model.gguf --pytorch-ckpt x.pt
+check "the original's words" fails_saying 2 "tuwen convert"
+
+run doctor
+check "doctor" status_is 0
+for word in version "instruction set" TUWEN_CPU processors threads "libjpeg" "libpng" "classic, 12.1, 12.2, 13" "ok "; do
+    check "doctor shows $word" prints "$word"
+done
+check "no check fails" both 'prints "self-check"' '! prints FAILED'
+run doctor --json
+check "--json is one object" both 'lines_are out 1' 'prints "\"ok\": true}$"'
+TUWEN_CPU=ref "$TUWEN" doctor >out 2>err
+status=$?
+check "TUWEN_CPU=ref is obeyed, checked and shown" both 'status_is 0' 'prints "ref (best here"'
+TUWEN_CPU=pentium "$TUWEN" doctor >out 2>err
+check "a wrong TUWEN_CPU is named" prints "pentium: none of ref"
+finish

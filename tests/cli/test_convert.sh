@@ -1,0 +1,155 @@
+# convert and info; checkpoints that are damaged, files that are something else, full disks.
+. "$TUWEN_SOURCE/tests/cli/lib.sh"
+
+checkpoint=$tiny/clip_cn_tiny-vit.pt
+arch=$tiny/tiny-vit.json,$tiny/tiny-bert.json
+
+run convert "$checkpoint" --arch "$arch" -o model.gguf
+check "a checkpoint converts" status_is 0
+check "convert says what it wrote" prints "model.gguf"
+check "the model file begins with GGUF" [ "$(head -c 4 model.gguf)" = GGUF ]
+check "nothing temporary is left" [ "$(ls | grep -c part)" -eq 0 ]
+sha=$(sha256sum "$checkpoint" | cut -d ' ' -f 1)
+check "convert prints the SHA-256 of the source" prints "$sha"
+run convert --output=again.gguf --arch="$arch" -- "$checkpoint"
+check "options in any form give the same file" cmp -s model.gguf again.gguf
+run convert --model-arch "$arch" --pytorch-ckpt-path "$checkpoint" --context-length 52 -o again.gguf
+check "the original tool's words are understood" both 'status_is 0' 'cmp -s model.gguf again.gguf'
+run convert "$checkpoint" --vision-config "$tiny/tiny-vit.json" --text-config "$tiny/tiny-bert.json" -o again.gguf --json
+check "towers by their own files" both 'status_is 0' 'cmp -s model.gguf again.gguf'
+check "--json is one object" both 'lines_are out 1' 'prints "\"source_sha256\": \"$sha\""'
+run convert "$checkpoint" --arch "$arch" --no-hash -o nohash.gguf
+check "--no-hash leaves the digest out" both 'status_is 0' '! grep -q "$sha" nohash.gguf'
+mkdir -p "数据 夹"
+cp "$checkpoint" "数据 夹/检查点 1.pt"
+run convert "数据 夹/检查点 1.pt" --arch "$arch" -o "数据 夹/模型.gguf"
+check "Chinese paths with spaces" both 'status_is 0' '[ -s "数据 夹/模型.gguf" ]'
+
+# info
+run info model.gguf
+check "info is status 0" status_is 0
+for word in "ViT, 2 blocks, width 64, 4 heads of 16" "BERT, 2 layers, width 32" "wordpiece, 21128 entries" \
+    "squash 32 bicubic, resampler classic, RGB after" "logit scale" "2.25 (exp 9.48" "$sha" \
+    "clip_cn_tiny-vit.pt (torch-zip)" "tuwen [0-9]" "parameters" "crop rounding half-even"; do
+    check "info shows: $word" prints "$word"
+done
+TUWEN_MODEL=model.gguf "$TUWEN" info >env.txt 2>err
+check "the model comes from TUWEN_MODEL" cmp -s out env.txt
+run info model.gguf --tensors
+check "--tensors lists them" prints "^f.* \[21128, 32\] "
+run info model.gguf --json --tensors
+check "info --json is one object" both 'lines_are out 1' 'prints "^{.*\"logit_scale\": 2.25.*}$"'
+run info
+check "info without a model" fails_saying 2 "no model: give -m FILE or set TUWEN_MODEL"
+run info "$checkpoint"
+check "info of a checkpoint" fails_saying 1 "clip_cn_tiny-vit.pt"
+run info missing.gguf
+check "info of a missing file" fails_saying 1 "No such file"
+run info .
+check "info of a folder" fails_saying 1 "is a directory"
+: >empty
+run info empty
+check "info of an empty file" fails_saying 1 "empty"
+head -c 100000 model.gguf >cut.gguf
+run info cut.gguf
+check "info of a truncated model" fails_saying 1 "cut.gguf"
+
+# recipe and precision
+run convert "$checkpoint" --arch "$arch" -o r.gguf --resize-mode shortest --resampler 12.2 --rgb-first \
+    --crop-rounding floor --mean 0.5,0.5,0.5 --std 0.25,0.25,0.25
+run info r.gguf
+check "the recipe is stored" prints "shortest 32 bicubic, resampler 12.2, RGB first"
+check "mean is stored" prints "mean 0.5 0.5 0.5"
+run convert "$checkpoint" --arch "$arch" -o r.gguf --recipe hf
+run info r.gguf
+check "a named recipe is stored" prints "shortest 32 bicubic, resampler classic, RGB first, crop floor"
+for precision in f32 f16 bf16; do
+    run convert "$checkpoint" --arch "$arch" -o p.gguf --precision $precision
+    run info p.gguf
+    check "--precision $precision is stored" prints "[0-9] $precision"
+done
+run convert "$checkpoint" --arch "$arch" -o v.gguf --vision-only
+run info v.gguf
+check "--vision-only leaves the text tower out" prints "text tower *none"
+run convert "$checkpoint" --arch "$arch" -o t.gguf --text-only
+run info t.gguf
+check "--text-only leaves the image tower out" prints "image tower *none"
+
+# wrong usage
+run convert
+check "no checkpoint" fails_saying 2 "expected one checkpoint"
+run convert "$checkpoint"
+check "no output" fails_saying 2 "give -o M.gguf"
+run convert "$checkpoint" -o -
+check "a model file needs a name" fails_saying 2 "needs a name"
+run convert "$checkpoint" -o x.gguf --vision-only --text-only
+check "only one half can be left out" fails_saying 2 "exclude each other"
+run convert "$checkpoint" -o x.gguf --precision int8
+check "int8 is not part of this version" fails_saying 2 "not part of this version"
+run convert "$checkpoint" --save-onnx-path x
+check "--save-onnx-path says what replaces it" fails_saying 2 "use -o M.gguf"
+run convert --convert-text "$checkpoint"
+check "--convert-text says what replaces it" fails_saying 2 "text-only"
+refused "an architecture nobody knows" 2 "nonsense" x.gguf convert "$checkpoint" --arch nonsense -o x.gguf
+refused "an architecture that does not fit" 1 "clip_cn_tiny-vit.pt" x.gguf \
+    convert "$checkpoint" --arch ViT-B-16 -o x.gguf
+
+# bad input
+refused "a missing checkpoint" 1 "missing.pt: No such file" x.gguf convert missing.pt -o x.gguf
+refused "a folder" 1 "irectory" x.gguf convert . -o x.gguf
+refused "an empty file" 1 "empty" x.gguf convert empty -o x.gguf
+refused "a picture" 1 "red-circle.png" x.gguf convert "$pictures/red-circle.png" -o x.gguf
+printf 'cat\ndog\n' >short.txt
+refused "a vocabulary of another size" 1 "short.txt" x.gguf convert "$checkpoint" --arch "$arch" --vocab short.txt -o x.gguf
+printf '[PAD]\n[UNK]\n[CLS]\n[SEP]\n' >small.txt
+refused "a vocabulary that does not fit the tower" 1 "small.txt has 4 entries, the text tower has 21128" x.gguf \
+    convert "$checkpoint" --arch "$arch" --vocab small.txt -o x.gguf
+refused "an empty vocabulary" 1 "empty" x.gguf convert "$checkpoint" --arch "$arch" --vocab empty -o x.gguf
+printf '{"embed_dim": ' >broken.json
+refused "a broken configuration" 1 "broken.json" x.gguf convert "$checkpoint" --vision-config broken.json -o x.gguf
+
+size=$(wc -c <"$checkpoint")
+for part in 1 4 100 1000 $((size / 4)) $((size / 2)) $((size - 1000)) $((size - 22)) $((size - 1)); do
+    head -c "$part" "$checkpoint" >cut.pt
+    refused "cut after $part bytes" 1 "cut.pt" x.gguf convert cut.pt --arch "$arch" -o x.gguf
+done
+
+# A flipped bit in the weights is a valid other number; elsewhere it is refused. Never a crash.
+whole_or_nothing() {
+    if [ "$status" -eq 0 ]; then
+        [ -s x.gguf ]
+    else
+        [ "$status" -eq 1 ] && absent x.gguf && grep -q "flip.pt" err
+    fi
+}
+for at in 0 2 8 27 31 40 64 100 200 400 800 $((size / 2)) $((size - 60000)) $((size - 20000)) $((size - 3000)) \
+    $((size - 500)) $((size - 98)) $((size - 60)) $((size - 42)) $((size - 20)) $((size - 12)) $((size - 6)) $((size - 2)); do
+    cp "$checkpoint" flip.pt
+    chmod u+w flip.pt
+    byte=$(od -An -t u1 -j "$at" -N 1 flip.pt | tr -d ' ')
+    # shellcheck disable=SC2059
+    printf "\\$(printf %o $((byte ^ 16)))" | dd of=flip.pt bs=1 seek="$at" conv=notrunc 2>/dev/null
+    rm -f x.gguf
+    run convert flip.pt --arch "$arch" -o x.gguf
+    check "bit flipped in byte $at" whole_or_nothing
+done
+
+# output that cannot be written
+printf old >x.gguf
+(ulimit -f 100 && "$TUWEN" convert "$checkpoint" --arch "$arch" -o x.gguf) >out 2>err
+status=$?
+check "a full disk is an error" both 'status_is 1' 'says "x.gguf"'
+check "a full disk leaves the old file" both '[ "$(cat x.gguf)" = old ]' '[ -z "$(find . -name "*.part")" ]'
+run convert "$checkpoint" --arch "$arch" -o /dev/full
+check "/dev/full is an error" both 'status_is 1' 'says "No space left"'
+run convert "$checkpoint" --arch "$arch" -o nowhere/x.gguf
+check "a folder that is not there" both 'status_is 1' 'says "nowhere/x.gguf"'
+run convert "$checkpoint" --arch "$arch" -o .
+check "a folder as output" both 'status_is 1' 'says "is a directory"'
+if [ "$(id -u)" -eq 0 ]; then
+    skip "an unreadable checkpoint" "root reads everything"
+else
+    cp "$checkpoint" secret.pt && chmod 0 secret.pt
+    refused "an unreadable checkpoint" 1 "Permission denied" x.gguf convert secret.pt -o x.gguf
+fi
+finish
