@@ -1,5 +1,7 @@
 #include "base/status.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,10 +19,29 @@ const char *tw_status_name(tw_status status) {
     return names[status];
 }
 
-/* A message must stay one line whatever a hostile file put into a name. UTF-8 passes. */
+/* A message must stay one readable line whatever a hostile file put into a name: control
+ * characters (C1 and the marks that turn text around too) and bytes that are not UTF-8 become '?'.
+ */
+static bool is_control(uint32_t c) {
+    return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x2028 && c <= 0x202E) ||
+           (c >= 0x2066 && c <= 0x2069);
+}
+
 static void make_one_line(char *s) {
-    for (; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f) *s = '?';
+    size_t n = strlen(s), out = 0;
+    for (size_t i = 0; i < n;) {
+        uint32_t c = 0;
+        size_t bytes = tw_utf8_decode((const uint8_t *)s + i, n - i, &c);
+        if (bytes == 0 || is_control(c)) {
+            s[out++] = '?';
+            i += bytes ? bytes : 1;
+            continue;
+        }
+        memmove(s + out, s + i, bytes);
+        out += bytes;
+        i += bytes;
+    }
+    s[out] = '\0';
 }
 
 /* Cuts a UTF-8 sequence that snprintf split at the end of the buffer. */

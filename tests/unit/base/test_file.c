@@ -104,6 +104,11 @@ static void a_message_stays_one_line(void **state) {
     tw_error_context(&err, "file %d", 3);
     assert_string_equal(err.message, "file 3: name 'a?b?[0m'");
     assert_int_equal(err.status, TW_ERR_FORMAT);
+    tw_fail(&err, TW_ERR_FORMAT, "%s",
+            "\xff"
+            "a\xc2\x85\xe2\x80\xae"
+            "b图\xe5\x9b");
+    assert_string_equal(err.message, "?a??b图??");
     char longest[2000];
     memset(longest, 'x', sizeof longest);
     longest[sizeof longest - 1] = 0;
