@@ -195,7 +195,9 @@ done:
 }
 
 static void announce(bench *v, const char *line) {
-    if (!v->report.json) tw_buffer_printf(&v->out, "%s\n", line);
+    if (v->report.json) return;
+    tw_buffer_printf(&v->out, "%s\n", line);
+    cli_print(&v->out);
 }
 
 static tw_status bench_image(bench *v, tw_error *err) {

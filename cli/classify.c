@@ -85,7 +85,7 @@ static tw_status take_rows(void *user, size_t first, const float *features, size
             put_text(c, name);
     }
     if (c->out.failed) return tw_fail_no_memory(err, c->out.n_bytes);
-    if (cli_print(&c->out) != CLI_CONTINUE || fflush(stdout) != 0)
+    if (cli_print(&c->out) != CLI_CONTINUE)
         return tw_fail(err, TW_ERR_IO, "standard output cannot be written");
     return TW_OK;
 }

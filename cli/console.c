@@ -19,7 +19,7 @@
 static struct {
     const char *verb;
     int mode;
-    bool bar_shown;
+    bool bar_shown, output_failed;
     const char *stage; /* of the work under way; NULL: none */
     uint64_t base, total;
     uint64_t done, of; /* as last reported */
@@ -90,7 +90,14 @@ void cli_error(const char *fmt, ...) {
     fprintf(stderr, "tuwen%s%s: %s\n", console.verb[0] ? " " : "", console.verb, line);
 }
 
+void cli_output_failed(void) {
+    int e = errno;
+    if (!console.output_failed) cli_error("standard output: %s", strerror(e ? e : EIO));
+    console.output_failed = true;
+}
+
 int cli_fail(const tw_error *err) {
+    if (console.output_failed) return CLI_FAILED;
     if (interrupted) {
         cli_error("stopped by %s", interrupted == SIGINT ? "Ctrl-C" : strsignal(interrupted));
         return 128 + interrupted;
@@ -101,9 +108,9 @@ int cli_fail(const tw_error *err) {
 
 int cli_finish(int status) {
     clear_bar();
-    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
-    cli_error("standard output: %s", strerror(errno ? errno : EIO));
-    return status == CLI_DONE || status == CLI_SKIPPED ? CLI_FAILED : status;
+    if (!console.output_failed && (fflush(stdout) != 0 || ferror(stdout))) cli_output_failed();
+    bool lost = console.output_failed && (status == CLI_DONE || status == CLI_SKIPPED);
+    return lost ? CLI_FAILED : status;
 }
 
 /* --------------------------------------------------------------------------------- progress */

@@ -36,6 +36,10 @@ int cli_interrupted(void);
 /* Log and progress hooks for the library; static. */
 const tw_hooks *cli_hooks(void);
 
+/* Standard output could not be written (errno says why): said once, and then cli_fail() is quiet.
+ */
+void cli_output_failed(void);
+
 /* Writes out standard output; status 1 with a message when that is not possible. */
 int cli_finish(int status);
 

@@ -154,7 +154,7 @@ static void json_vision(tw_buffer *b, const tw_vision_config *v) {
     cli_json_number(b, "heads", v->n_heads);
     cli_json_number(b, "head_width", v->head_width);
     cli_json_member(b, "activation", tw_activation_name(v->activation));
-    cli_json_number(b, "norm_eps", (double)v->norm_eps);
+    cli_json_float(b, "norm_eps", v->norm_eps);
     tw_buffer_puts(b, "}");
 }
 
@@ -175,7 +175,7 @@ static void json_text(tw_buffer *b, const tw_text_config *t) {
     cli_json_number(b, "token_types", t->n_token_types);
     cli_json_number(b, "context_length", t->context_length);
     cli_json_member(b, "activation", tw_activation_name(t->activation));
-    cli_json_number(b, "norm_eps", (double)t->norm_eps);
+    cli_json_float(b, "norm_eps", t->norm_eps);
     tw_buffer_puts(b, "}");
 }
 
@@ -236,8 +236,7 @@ static void put_json(info *v, const tw_model *m) {
                          tw_tokenizer_vocab_size(tw_model_tokenizer(m)));
     else
         tw_buffer_puts(b, "null");
-    tw_buffer_puts(b, ", \"logit_scale\": ");
-    tw_buffer_json_float(b, tw_model_logit_scale(m));
+    cli_json_float(b, "logit_scale", tw_model_logit_scale(m));
     cli_json_number(b, "exp_logit_scale", exp((double)tw_model_logit_scale(m)));
     json_size(b, m);
     tw_buffer_puts(b, ", \"provenance\": {");

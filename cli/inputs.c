@@ -4,6 +4,7 @@
 #include "dataset/lines.h"
 #include "output.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,12 +43,11 @@ bool cli_all_skipped(const cli_skips *skips) {
 
 int cli_skips_close(cli_skips *skips, int status) {
     tw_error err = TW_ERROR_INIT;
-    if (skips->has_file && tw_output_commit(&skips->file, &err) != TW_OK) {
-        int failed = cli_fail(&err);
-        if (status == CLI_DONE || status == CLI_CONTINUE) status = failed;
+    if (status != CLI_DONE) {
+        tw_output_abort(&skips->file);
+        return status;
     }
-    skips->has_file = false;
-    if (status != CLI_DONE && status != CLI_CONTINUE) return status;
+    if (skips->has_file && tw_output_commit(&skips->file, &err) != TW_OK) return cli_fail(&err);
     if (cli_all_skipped(skips)) {
         if (skips->n_inputs > 1) cli_error("none of the %zu pictures could be used", skips->n);
         return CLI_FAILED;
@@ -116,11 +116,22 @@ static void fill_chunk(chunk *c, const tw_pictures *pictures, size_t first, size
     }
 }
 
-static tw_status report_skips(const chunk *c, const tw_pictures *pictures, size_t first,
+static bool is_finite(const float *row, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(row[i])) return false;
+    return true;
+}
+
+/* Reports every picture whose row is not a vector: unread, unreadable, or (weights that are not
+ * numbers, a feature of length zero) without a direction. */
+static tw_status report_skips(chunk *c, const tw_pictures *pictures, size_t first, size_t dim,
                               cli_skips *skips, tw_error *err) {
     for (size_t i = 0; i < c->n; i++) {
-        const tw_error *why = c->unread[i].status != TW_OK ? &c->unread[i] : &c->errors[i];
-        if (why->status == TW_OK) continue;
+        tw_error *why = c->unread[i].status != TW_OK ? &c->unread[i] : &c->errors[i];
+        if (why->status == TW_OK) {
+            if (is_finite(c->features + i * dim, dim)) continue;
+            tw_fail(why, TW_ERR_FORMAT, "its feature is not a vector of numbers");
+        }
         TW_TRY(cli_skips_add(skips, first + i, tw_pictures_name(pictures, first + i), why, err));
     }
     return TW_OK;
@@ -140,8 +151,8 @@ tw_status cli_encode_pictures(cli_session *s, const tw_pictures *pictures,
         fill_chunk(&c, pictures, first, max_bytes);
         TW_CHECK(tw_encode_images(s->encoder, c.images, c.n, &s->recipe, limits, c.features,
                                   c.errors, err));
-        TW_CHECK(report_skips(&c, pictures, first, skips, err));
         if (normalize) tw_normalize(c.features, c.n, dim);
+        TW_CHECK(report_skips(&c, pictures, first, dim, skips, err));
         TW_CHECK(rows(user, first, c.features, c.n, err));
         cli_work_at(first + c.n);
     }

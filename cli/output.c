@@ -31,6 +31,12 @@ void cli_json_number(tw_buffer *b, const char *key, double value) {
         tw_buffer_printf(b, "\"%s\": null", key);
 }
 
+void cli_json_float(tw_buffer *b, const char *key, float value) {
+    separate(b);
+    tw_buffer_printf(b, "\"%s\": ", key);
+    tw_buffer_json_float(b, value);
+}
+
 void cli_json_floats(tw_buffer *b, const float *v, size_t n) {
     tw_buffer_puts(b, "[");
     for (size_t i = 0; i < n; i++) {
@@ -133,8 +139,10 @@ int cli_print(tw_buffer *b) {
     if (b->failed) {
         cli_error("out of memory");
         status = CLI_FAILED;
-    } else if (b->n_bytes && fwrite(b->data, 1, b->n_bytes, stdout) != b->n_bytes) {
-        status = cli_finish(CLI_FAILED);
+    } else if (b->n_bytes &&
+               (fwrite(b->data, 1, b->n_bytes, stdout) != b->n_bytes || fflush(stdout) != 0)) {
+        cli_output_failed();
+        status = CLI_FAILED;
     }
     tw_buffer_clear(b);
     return status;

@@ -11,7 +11,8 @@
 typedef struct tokenize {
     cli_compute compute;
     cli_text text;
-    bool json, pad;
+    cli_report report;
+    bool pad;
     const char *kind, *vocab;
     cli_texts single, operands;
     /* at work */
@@ -31,7 +32,8 @@ static const cli_option options[] = {
     {"vocab", 0, CLI_TEXT, "FILE", "its vocab.txt (Chinese-CLIP's, built in)", AT(vocab), 0, 0},
     {"text", 0, CLI_TEXTS, "TEXT", "one text; may be repeated", AT(single), 0, 0},
     {"pad", 0, CLI_FLAG, NULL, "print the zeros up to the context length too", AT(pad), 0, 0},
-    {"json", 0, CLI_FLAG, NULL, "{\"ids\": […]} a line", AT(json), 0, 0},
+    {"clean", 0, CLI_REPLACED, "not part of this version: it belongs to the tokenizer bpe", NULL, 0,
+     0, 0},
     {0}};
 #undef AT
 
@@ -137,28 +139,35 @@ static tw_status tokenize_all(tokenize *t, tw_error *err) {
             return status;
         }
         int32_t shown = t->pad ? how.context_length : n;
-        if (t->json)
+        if (t->report.json)
             put_json(t, ids, shown, truncated);
         else
             put_table(t, text, ids, shown, truncated);
         if (t->out.failed) return tw_fail_no_memory(err, t->out.n_bytes);
-        bool full = t->out.n_bytes > 65536 || i + 1 == t->strings.n;
-        if (full && cli_print(&t->out) != CLI_CONTINUE)
+        if (t->out.n_bytes < 65536 && i + 1 < t->strings.n) continue;
+        if (cli_print(&t->out) != CLI_CONTINUE)
             return tw_fail(err, TW_ERR_IO, "standard output cannot be written");
+        cli_work_at(i + 1);
+        TW_TRY(tw_progress(cli_hooks(), "texts", 0, t->strings.n, err));
     }
     return TW_OK;
 }
 
 static int run(const cli_verb *verb, int argc, char **argv) {
     tokenize t = {0};
-    const cli_group groups[] = {{options, &t}, {cli_text_options, &t.text}, {0}};
+    const cli_group groups[] = {
+        {options, &t}, {cli_text_options, &t.text}, {cli_report_options, &t.report}, {0}};
     int status = cli_parse(verb, groups, argc, argv, &t.operands);
+    cli_console_set_progress(t.report.progress);
     if (status == CLI_CONTINUE) status = check_usage(&t);
     if (status == CLI_CONTINUE) status = open_tokenizer(&t);
     if (status == CLI_CONTINUE) status = gather(&t);
     if (status == CLI_CONTINUE) {
         tw_error err = TW_ERROR_INIT;
-        status = tokenize_all(&t, &err) == TW_OK ? CLI_DONE : cli_fail(&err);
+        cli_work_begin("texts", t.strings.n);
+        tw_status result = tokenize_all(&t, &err);
+        cli_work_end();
+        status = result == TW_OK ? CLI_DONE : cli_fail(&err);
     }
     tw_tokenizer_free(t.made);
     tw_model_free(t.model);
@@ -173,7 +182,8 @@ const cli_verb cli_tokenize = {
     .name = "tokenize",
     .summary = "texts into token ids",
     .usage = "[-m MODEL|--tokenizer wordpiece] [options] FILE.jsonl|-",
-    .about = "One text a line, plain or {\"text\": …}; ids from [CLS] to [SEP].",
+    .about = "One text a line, plain or {\"text\": …}. Ids from [CLS] to [SEP]; --json: {\"ids\": "
+             "[…]} a line.",
     .example = "tuwen tokenize --tokenizer wordpiece --text 杰尼龟",
     .run = run,
 };

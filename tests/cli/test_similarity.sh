@@ -85,6 +85,11 @@ check "--scale" both 'status_is 0' 'prints "scale 100"'
 run classify --labels labels.txt --json "$red" cut.png
 check "some skipped is status 3" both 'status_is 3' 'lines_are out 1'
 
+"$TUWEN" classify --labels labels.txt "$red" >/dev/full 2>err
+status=$?
+: >out
+check "a full standard output" both 'status_is 1' '[ "$(grep -c "standard output: No space" err)" -eq 1 ]'
+
 run classify "$red"
 check "no labels" fails_saying 2 "no labels"
 run classify --labels labels.txt --scale loud "$red"
