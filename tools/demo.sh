@@ -20,7 +20,7 @@ step "1. A checkpoint becomes one file: weights, vocabulary, recipe"
 step "2. Pictures become features"
 "$tuwen" embed pictures/ -o "$out/pictures.npy"
 "$tuwen" embed --texts labels.zh.txt -o "$out/labels.jsonl"
-ls -l "$out/pictures.npy" "$out/labels.jsonl" | awk '{print $5 " bytes  " $NF}'
+wc -c "$out/pictures.npy" "$out/labels.jsonl" | awk '$2 != "total" {print $1 " bytes  " $2}'
 
 step "3. Pictures x texts: probability (cosine)"
 "$tuwen" similarity --text 红色的圆形 --text 蓝色的五角星 --text "a green triangle" pictures/

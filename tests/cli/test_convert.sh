@@ -8,7 +8,7 @@ run convert "$checkpoint" --arch "$arch" -o model.gguf
 check "a checkpoint converts" status_is 0
 check "convert says what it wrote" prints "model.gguf"
 check "the model file begins with GGUF" [ "$(head -c 4 model.gguf)" = GGUF ]
-check "nothing temporary is left" [ "$(ls | grep -c part)" -eq 0 ]
+check "nothing temporary is left" [ -z "$(find . -name "*part*")" ]
 sha=$(sha256sum "$checkpoint" | cut -d ' ' -f 1)
 check "convert prints the SHA-256 of the source" prints "$sha"
 run convert --output=again.gguf --arch="$arch" -- "$checkpoint"

@@ -18,7 +18,7 @@ check "a folder" [ "$(npy_shape all1.npy)" = "8, 3, 32, 32" ]
 run preprocess --size 32 --resize-mode shortest --crop-rounding floor --resampler 13 --rgb-first --interpolation bilinear \
     --mean 0,0,0 --std 1,1,1 -o o.npy "$pictures/red-circle.png" --json
 check "all of the recipe's options" prints '"resize_mode": "shortest", "interpolation": "bilinear", "resampler": "13", "rgb": "first", "crop_rounding": "floor", "mean": \[0, 0, 0\]'
-cat "$pictures/red-circle.png" | "$TUWEN" preprocess -m model.gguf -o stdin.npy - >out 2>err
+"$TUWEN" preprocess -m model.gguf -o stdin.npy - <"$pictures/red-circle.png" >out 2>err
 check "a picture from standard input" cmp -s one32.npy stdin.npy
 "$TUWEN" preprocess -m model.gguf -o - "$pictures/red-circle.png" >stdout.npy 2>err
 check "to standard output" cmp -s one32.npy stdout.npy
