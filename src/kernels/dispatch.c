@@ -45,10 +45,8 @@ const tw_kernels *tw_kernels_pick(const char *cap) {
     if (!cap || !*cap || !tw_kernels_cap_known(cap)) return tables[n - 1];
     for (int i = n - 1; i >= 0; i--)
         if (strcmp(cap, tables[i]->name) == 0) return tables[i];
-            /* A known rung that is not here: above all of this processor's, or of another
-             * architecture. */
 #if defined(__x86_64__)
-    if (strcmp(cap, "avx512") == 0) return tables[n - 1];
+    if (strcmp(cap, "avx512") == 0) return tables[n - 1]; /* more than this processor has */
 #endif
     return &tw_kernels_ref;
 }
