@@ -1,7 +1,7 @@
 #include "format/checkpoint.h"
 
-#include "base/bytes.h"
 #include "base/file.h"
+#include "format/safetensors/safetensors.h"
 #include "format/tensor_list.h"
 #include "format/torch/torch.h"
 
@@ -44,10 +44,8 @@ static const signature signatures[] = {
     {0, 5, "<html", "an HTML page", NULL},
 };
 
-/* Its header's length, then JSON. */
-static bool is_safetensors(const uint8_t *data, size_t n_bytes) {
-    return n_bytes > 8 && data[8] == '{' && tw_load_u64le(data) <= n_bytes - 8;
-}
+/* Has no magic number: asked for after the signatures. */
+static const signature safetensors = {0, 0, "", "safetensors", tw_safetensors_read};
 
 static tw_status recognise(const uint8_t *data, size_t n_bytes, const signature **out,
                            tw_error *err) {
@@ -63,11 +61,14 @@ static tw_status recognise(const uint8_t *data, size_t n_bytes, const signature 
         }
         other = s->format;
     }
-    if (!other && is_safetensors(data, n_bytes)) other = "a safetensors file";
-    if (other)
-        return tw_fail(err, TW_ERR_UNSUPPORTED, "expected a torch checkpoint, got %s", other);
+    if (other) return tw_fail(err, TW_ERR_UNSUPPORTED, "expected a checkpoint, got %s", other);
+    if (tw_is_safetensors(data, n_bytes)) {
+        *out = &safetensors;
+        return TW_OK;
+    }
     return tw_fail(err, TW_ERR_FORMAT,
-                   "not a torch checkpoint: neither a zip archive nor a pickle");
+                   "not a torch checkpoint: neither a zip archive nor a pickle, and not a "
+                   "safetensors file");
 }
 
 /* ------------------------------------------------------------------------------------ checkpoint

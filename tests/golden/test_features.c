@@ -40,6 +40,7 @@ static const golden_case cases[] = {
     VIT_CASE("torch113/clip_cn_tiny-vit.pt"),
     VIT_CASE("torch113/legacy.pt"),
     VIT_CASE("hf/pytorch_model.bin"),
+    VIT_CASE("hf/model.safetensors"),
     {"torch113/half_with_optimizer.pt", VIT "/torch113/half_with_optimizer.pt", VIT,
      VIT "/tiny-vit.json", VIT "/tiny-bert.json",
      VIT "/torch113/half_with_optimizer.unnorm_image_features.npy",

@@ -143,6 +143,7 @@ static void every_container_and_layout_gives_the_same_model(void **state) {
     assert_same_model(VIT "clip_cn_tiny-vit.pt", VIT "stress.pt");
     assert_same_model(VIT "clip_cn_tiny-vit.pt", VIT "flash_wqkv.pt");
     assert_same_model(VIT "clip_cn_tiny-vit.pt", VIT "hf/pytorch_model.bin");
+    assert_same_model(VIT "clip_cn_tiny-vit.pt", VIT "hf/model.safetensors");
     assert_same_model(VIT "clip_cn_tiny-vit.pt", VIT "torch113/clip_cn_tiny-vit.pt");
     assert_same_model(VIT "clip_cn_tiny-vit.pt", VIT "torch113/legacy.pt");
 }

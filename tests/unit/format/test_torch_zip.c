@@ -273,7 +273,7 @@ static void says_what_other_files_are(void **state) {
         {"hello world, hello", 18, TW_ERR_FORMAT, "not a torch checkpoint"},
         {"GGUF\3\0\0\0", 8, TW_ERR_UNSUPPORTED, "a GGUF file"},
         {"PYTORCH1xxxx", 12, TW_ERR_UNSUPPORTED, "PYTORCH1"},
-        {"\2\0\0\0\0\0\0\0{}", 10, TW_ERR_UNSUPPORTED, "a safetensors file"},
+        {"\2\0\0\0\0\0\0\0{}", 10, TW_ERR_FORMAT, "no tensors"}, /* safetensors */
         {"\x89HDF\r\n\x1a\n", 8, TW_ERR_UNSUPPORTED, "an HDF5 file"},
         {"\x93NUMPY\1\0", 8, TW_ERR_UNSUPPORTED, "a NumPy array"},
         {"version https://git-lfs.github.com/spec/v1\n", 43, TW_ERR_UNSUPPORTED, "Git LFS"},
