@@ -2,11 +2,13 @@
 """Compares libtuwen's preprocessing with the installed Pillow, byte for byte, on generated pictures.
 
     python dev/diff_preprocess.py [--library build/libtuwen.so] [-n 2000] [--seed 1]
-                                  [--damage PERCENT] [--files PICTURE ...] [--keep DIR]
+                                  [--formats FORMAT ...] [--damage PERCENT] [--files PICTURE ...]
+                                  [--keep DIR]
 
 Every picture is made from a seed: JPEG (grey, YCbCr, CMYK; all qualities and samplings Pillow
 writes, progressive, with EXIF orientation) and PNG (all colour types and depths, interlaced, every
-filter, palettes, tRNS, text chunks), of ordinary, tiny and extreme sizes, through a random recipe.
+filter, palettes, tRNS, text chunks), WebP (lossless, lossy, alpha, EXIF, animated, frames smaller
+than the canvas), of ordinary, tiny and extreme sizes, through a random recipe.
 The resampler is set to that of the installed Pillow. With --damage that share of the pictures has
 bytes changed or cut off; then both must refuse, or both must agree. Prints a line per difference
 and a summary; exit status 1 if anything differs. --keep saves the pictures that differ.
@@ -117,7 +119,7 @@ def transformed(im, recipe):
 
 def pillows(recipe, data, rotate):
     try:
-        im = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "MPO"))
+        im = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP", "BMP", "PPM", "GIF", "TIFF"))
         if rotate:
             im = ImageOps.exif_transpose(im)
         if recipe.rgb_order == FIRST:
@@ -235,6 +237,50 @@ def make_png(rng):
     return b"\x89PNG\r\n\x1a\n" + body + chunk(b"IEND", b"")
 
 
+def webp_chunk(name, data):
+    return name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) & 1)
+
+
+def make_webp(rng):
+    w, h = pick_size(rng, 500)
+    mode = rng.choice(("RGB", "RGBA"))
+    options = {"lossless": rng.random() < 0.5, "quality": rng.choice((0, 30, 80, 100)), "method": rng.choice((0, 2, 4))}
+    if rng.random() < 0.3:
+        options["exif"] = rng.choice((b"", b"Exif\0\0")) + exif(rng)
+
+    def frame(w, h):
+        im = pixels(rng, w, h, 3)
+        if mode == "RGBA":
+            im.putalpha(pixels(rng, w, h, 1))
+        return im
+
+    out = io.BytesIO()
+    kind = rng.random()
+    if kind < 0.15:
+        frame(w, h).save(out, "WEBP", save_all=True, append_images=[frame(w, h)], **options)
+        return out.getvalue()
+    frame(w, h).save(out, "WEBP", **options)
+    if kind > 0.3:
+        return out.getvalue()
+    # An animation of one frame, somewhere on a larger canvas.
+    data = out.getvalue()
+    at, pixels_of = 12, b""
+    while at < len(data):
+        n = struct.unpack("<I", data[at + 4 : at + 8])[0]
+        if data[at : at + 4] in (b"ALPH", b"VP8 ", b"VP8L"):
+            pixels_of += webp_chunk(data[at : at + 4], data[at + 8 : at + 8 + n])
+        at += 8 + n + (n & 1)
+    u24 = lambda v: struct.pack("<I", v)[:3]
+    x, y = rng.randint(0, 9), rng.randint(0, 9)
+    head = u24(x) + u24(y) + u24(w - 1) + u24(h - 1) + u24(100) + bytes([rng.randrange(4)])
+    body = webp_chunk(b"VP8X", bytes([rng.choice((0x02, 0x12)), 0, 0, 0]) + u24(w + 2 * x + 2) + u24(h + 2 * y + 3))
+    body += webp_chunk(b"ANIM", struct.pack("<IH", rng.randrange(1 << 32), 0)) + webp_chunk(b"ANMF", head + pixels_of)
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+MAKERS = {"jpeg": make_jpeg, "png": make_png, "webp": make_webp}
+
+
 def damaged(rng, data):
     data = bytearray(data)
     kind = rng.random()
@@ -266,11 +312,13 @@ def main():
     parser.add_argument("--library", default="build/libtuwen.so")
     parser.add_argument("-n", type=int, default=2000)
     parser.add_argument("--seed", default="1")
+    parser.add_argument("--formats", nargs="*", default=list(MAKERS), choices=list(MAKERS))
     parser.add_argument("--damage", type=float, default=0)
     parser.add_argument("--files", nargs="*")
     parser.add_argument("--keep")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
+    Image.init()
     ImageFile.MAXBLOCK = 1 << 24  # or Pillow cannot write some optimised JPEGs
     library = ctypes.CDLL(os.path.abspath(args.library))
     resampler = resampler_of_pillow()
@@ -282,7 +330,7 @@ def main():
             with open(name, "rb") as f:
                 data = f.read()
         else:
-            data = make_jpeg(rng) if rng.random() < 0.45 else make_png(rng)
+            data = MAKERS[rng.choice(args.formats)](rng)
             if rng.random() * 100 < args.damage:
                 data = damaged(rng, data)
         for _ in range(20 if name else 1):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seed pictures of the fuzz targets: tests/fuzz/{jpeg,png}/corpus.
+"""Writes the seed pictures of the fuzz targets: tests/fuzz/{jpeg,png,webp}/corpus.
 
     python dev/make_picture_corpus.py
 
@@ -115,6 +115,43 @@ def pngs():
         write("png", name + ".bin", (i * 37) & 255, data)
 
 
+def write_all(folder, files):
+    for i, (name, data) in enumerate(files.items()):
+        write(folder, name + ".bin", (i * 37) & 255, data)
+
+
+def webps():
+    def save(im, **options):
+        out = io.BytesIO()
+        im.save(out, "WEBP", **options)
+        return out.getvalue()
+
+    rgb, rgba = gradient("RGB", 21, 18), gradient("RGBA", 13, 18)
+    files = {
+        "lossy": save(rgb, quality=40),
+        "lossless": save(rgb, lossless=True),
+        "lossy_alpha": save(rgba, quality=40),
+        "lossless_alpha": save(rgba, lossless=True, exact=True),
+        "exif6": save(rgb, exif=exif(6)),
+        "exif8_prefix": save(rgba, exif=b"Exif\0\0" + exif(8, "<")),
+        "animated": save(rgba, save_all=True, append_images=[gradient("RGBA", 13, 18).rotate(90)]),
+        "animated_lossless": save(rgb, save_all=True, append_images=[gradient("RGB", 21, 18).rotate(90)], lossless=True),
+        "tall": save(gradient("RGB", 2, 300), lossless=True),
+        "one_pixel": save(gradient("RGB", 1, 1)),
+    }
+    animated = files["animated"]
+    frame = animated.index(b"ANMF")
+    files["frame_outside"] = animated[: frame + 8] + b"\xff\0\0" + animated[frame + 11 :]
+    files["frame_lies"] = animated[: frame + 14] + b"\xff\xff\xff" + animated[frame + 17 :]
+    files["no_frame"] = animated[:4] + struct.pack("<I", frame - 8) + animated[8:frame]
+    files["huge_canvas"] = animated[:24] + b"\xff" * 6 + animated[30:]
+    files["truncated"] = files["lossy"][:60]
+    files["truncated_inside"] = files["lossy"][:4] + struct.pack("<I", 52) + files["lossy"][8:60]
+    files["chunk_lies"] = files["lossless"][:16] + b"\xff\xff\xff\xff" + files["lossless"][20:]
+    write_all("webp", files)
+
+
 if __name__ == "__main__":
     jpegs()
     pngs()
+    webps()

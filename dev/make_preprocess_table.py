@@ -4,8 +4,8 @@
     python dev/make_preprocess_table.py GOLDENS
 
 GOLDENS is the folder with preprocess/preprocess_goldens.json (205 cases by Pillow 9.4.0) and
-preprocess_pillow/VERSION.json (the cases in which a later version differs). Only pictures that are
-JPEG or PNG are taken. Of each case: SHA-256 of the u8 [R, R, 3] and of the f32 [3, R, R] result, and
+preprocess_pillow/VERSION.json (the cases in which a later version differs). Only pictures of
+the formats below are taken. Of each case: SHA-256 of the u8 [R, R, 3] and of the f32 [3, R, R] result, and
 of the u8 result for every resampler that differs from "classic".
 """
 import json
@@ -13,6 +13,7 @@ import os
 import sys
 
 RECIPES = {"chinese_clip": "chinese-clip", "openai": "openai"}
+FORMATS = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp"}
 RESAMPLERS = {"12.1.1": "12.1", "12.2.0": "12.2", "13.0.0": "13"}
 
 
@@ -26,7 +27,7 @@ def main():
             differing[resampler] = json.load(f)["different"]
     pictures = []
     for image in images:
-        if image["format"] not in ("JPEG", "PNG"):
+        if image["format"] not in FORMATS:
             continue
         cases = []
         for setting, value in image.items():
@@ -42,7 +43,7 @@ def main():
             cases.append(case)
         width, height = image["size_wh"]
         mode = {"I": "I;16"}.get(image["mode"], image["mode"])
-        picture = {"file": os.path.basename(image["file"]), "format": image["format"].lower(), "mode": mode}
+        picture = {"file": os.path.basename(image["file"]), "format": FORMATS[image["format"]], "mode": mode}
         pictures.append({**picture, "width": width, "height": height, "cases": cases})
     out = os.path.join(os.path.dirname(__file__), "../tests/data/preprocess/expected.json")
     with open(out, "w") as f:

@@ -89,7 +89,7 @@ typedef struct tw_image_options {
 
 typedef struct tw_image_info {
     uint32_t width, height; /* as stored, before any EXIF rotation */
-    char format[8];         /* "jpeg", "png" */
+    char format[8];         /* "jpeg", "png", "webp" */
     char mode[8];           /* as Pillow names it: "1" "L" "LA" "P" "RGB" "RGBA" "I;16" "CMYK" */
     int exif_orientation;   /* 1..8; 1 when absent */
 } tw_image_info;
@@ -115,8 +115,8 @@ TW_API tw_status tw_preprocess_pixels(const tw_recipe *recipe, const uint8_t *pi
                                       uint32_t width, uint32_t height, size_t stride,
                                       int n_channels, float *out, tw_error *err);
 
-/* Versions of the decoders really loaded, one line, e.g. "libjpeg-turbo 2.1.5, libpng 1.6.39".
- * Written to buf (NUL-terminated, cut at n_bytes). */
+/* Versions of the decoders really loaded, one line, e.g. "libjpeg-turbo 2.1.5, libpng 1.6.39,
+ * libwebp 1.2.4". Written to buf (NUL-terminated, cut at n_bytes). */
 TW_API void tw_image_versions(char *buf, size_t n_bytes);
 
 #ifdef __cplusplus

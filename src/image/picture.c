@@ -20,6 +20,12 @@ void tw_picture_free(tw_picture *picture) {
     *picture = (tw_picture){0};
 }
 
+void tw_picture_rows(const tw_picture *picture, uint32_t first, uint8_t *rows, size_t stride,
+                     uint32_t n_rows) {
+    for (size_t y = 0; y < n_rows; y++)
+        memcpy(rows + y * stride, picture->data + (first + y) * picture->stride, picture->stride);
+}
+
 /* --------------------------------------------------------------------- rows in any direction */
 
 /* Pixel (x, y) of the view is at origin + x * step_x + y * step_y. */

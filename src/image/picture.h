@@ -15,6 +15,10 @@ tw_status tw_picture_create(tw_mode mode, uint32_t width, uint32_t height, tw_pi
                             tw_error *err);
 void tw_picture_free(tw_picture *picture);
 
+/* Copies rows [first, first + n_rows) out, as a decoder that decodes at once serves its readers. */
+void tw_picture_rows(const tw_picture *picture, uint32_t first, uint8_t *rows, size_t stride,
+                     uint32_t n_rows);
+
 /* Rows of pixels that the caller owns, which must outlive the source: n_channels 1 (grey), 3
  * (RGB), 4 (RGBA). */
 tw_status tw_source_of_pixels(const uint8_t *pixels, uint32_t width, uint32_t height, size_t stride,

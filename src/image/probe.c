@@ -4,11 +4,12 @@
 #include <jpeglib.h>
 #include <png.h>
 #include <string.h>
+#include <webp/decode.h>
 
 #include "base/size.h"
 #include "image/source.h"
 
-static const tw_image_format *const formats[] = {&tw_format_jpeg, &tw_format_png};
+static const tw_image_format *const formats[] = {&tw_format_jpeg, &tw_format_png, &tw_format_webp};
 
 /* What Pillow refuses as a decompression bomb: more than twice Image.MAX_IMAGE_PIXELS. */
 static const uint64_t default_max_pixels = 178956970;
@@ -52,8 +53,8 @@ tw_status tw_image_open(const void *bytes, size_t n_bytes, const tw_image_option
         }
     const uint8_t *b = bytes;
     return tw_fail(err, TW_ERR_UNSUPPORTED,
-                   "picture of no known format: first bytes %02x %02x %02x %02x, expected JPEG or "
-                   "PNG",
+                   "picture of no known format: first bytes %02x %02x %02x %02x, expected JPEG, "
+                   "PNG or WebP",
                    b[0], n_bytes > 1 ? b[1] : 0, n_bytes > 2 ? b[2] : 0, n_bytes > 3 ? b[3] : 0);
 }
 
@@ -82,5 +83,7 @@ void tw_image_versions(char *buf, size_t n_bytes) {
 #else
     const char *jpeg = "libjpeg " TEXT(JPEG_LIB_VERSION);
 #endif
-    snprintf(buf, n_bytes, "%s, libpng %s", jpeg, png_get_libpng_ver(NULL));
+    int webp = WebPGetDecoderVersion();
+    snprintf(buf, n_bytes, "%s, libpng %s, libwebp %d.%d.%d", jpeg, png_get_libpng_ver(NULL),
+             webp >> 16, webp >> 8 & 255, webp & 255);
 }

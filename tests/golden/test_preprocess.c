@@ -1,4 +1,4 @@
-/* Every JPEG and PNG case of the published preprocessing results: one test a picture and setting,
+/* Every case of the published preprocessing results: one test a picture and setting,
  * in which the u8 and f32 results of the classic resampler and the u8 result of every later one
  * must have the expected hash. */
 #include "support.h"
