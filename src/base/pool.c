@@ -27,11 +27,12 @@ struct tw_pool {
     int n_workers;
     pthread_mutex_t region_lock; /* one region at a time */
 
-    /* The current region. `ticket` packs a generation (upper 32 bits) and the next task index, so
-     * that a worker late for one region cannot claim a task of the next. */
+    /* The current region. `ticket` packs its generation (upper 32 bits) and how many of its tasks
+     * nobody has claimed yet (lower 32). A worker late for one region finds another generation or
+     * nothing left, whatever the fields of the next region hold by then; it reads task and arg only
+     * after a claim, and a region with a claimed task cannot end. */
     void (*task)(void *arg, int index);
     void *arg;
-    atomic_int n_tasks;
     _Atomic uint64_t ticket;
     atomic_int pending; /* tasks not finished */
 
@@ -52,17 +53,15 @@ static void cpu_relax(void) {
 #endif
 }
 
-/* Claims and runs tasks of region `generation` until none is left. */
+/* Claims and runs tasks of region `generation`, the last index first, until none is left. */
 static void work(tw_pool *pool, uint32_t generation) {
     for (;;) {
         uint64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
         do {
-            if ((uint32_t)(ticket >> 32) != generation) return;
-            if ((int)(uint32_t)ticket >= atomic_load_explicit(&pool->n_tasks, memory_order_relaxed))
-                return;
+            if ((uint32_t)(ticket >> 32) != generation || (uint32_t)ticket == 0) return;
         } while (!atomic_compare_exchange_weak_explicit(
-            &pool->ticket, &ticket, ticket + 1, memory_order_acq_rel, memory_order_acquire));
-        pool->task(pool->arg, (int)(uint32_t)ticket);
+            &pool->ticket, &ticket, ticket - 1, memory_order_acq_rel, memory_order_acquire));
+        pool->task(pool->arg, (int)((uint32_t)ticket - 1));
         if (atomic_fetch_sub_explicit(&pool->pending, 1, memory_order_acq_rel) == 1) {
             pthread_mutex_lock(&pool->lock);
             pthread_cond_broadcast(&pool->finished);
@@ -135,9 +134,9 @@ void tw_pool_run(tw_pool *pool, void (*task)(void *arg, int index), void *arg, i
     uint32_t generation = atomic_load_explicit(&pool->generation, memory_order_relaxed) + 1;
     pool->task = task;
     pool->arg = arg;
-    atomic_store_explicit(&pool->n_tasks, n_tasks, memory_order_relaxed);
     atomic_store_explicit(&pool->pending, n_tasks, memory_order_relaxed);
-    atomic_store_explicit(&pool->ticket, (uint64_t)generation << 32, memory_order_release);
+    atomic_store_explicit(&pool->ticket, (uint64_t)generation << 32 | (uint32_t)n_tasks,
+                          memory_order_release);
     atomic_store_explicit(&pool->generation, generation, memory_order_release);
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);

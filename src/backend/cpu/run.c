@@ -49,20 +49,17 @@ static size_t ceil_div(size_t a, size_t b) {
     return (a + b - 1) / b;
 }
 
-/* Rows first: a chunk of rows stays in L2 while the weights stream past. Few rows (a caption):
- * panels, so that each thread reads its own part of the weights once. */
+/* A chunk of rows stays in L2 while the weights stream past; the panels are split further until
+ * there are a dozen tasks a thread, so that the last one to finish is never late by much. */
 static void split(product_job *job, size_t n_threads) {
-    enum { ROWS = 96 };
+    enum { ROWS = 96, TASKS_A_THREAD = 12 };
     size_t mr = job->kernels->mr, m = job->gemm.m;
-    size_t wanted = n_threads == 1 ? 1 : n_threads * 4;
-    size_t chunk = ceil_div(ROWS, mr) * mr;
-    if (m > chunk && ceil_div(m, chunk) < wanted)
-        chunk = TW_MAX(mr, ceil_div(ceil_div(m, wanted), mr) * mr);
-    chunk = TW_MAX(chunk, TW_MIN(m, 4 * mr));
-    job->row_chunk = chunk;
-    job->n_row_chunks = ceil_div(m, chunk);
-    size_t groups = TW_MAX(1, wanted / job->n_row_chunks);
-    job->panel_chunk = TW_MAX(1, ceil_div(job->n_panels, groups));
+    size_t wanted = n_threads == 1 ? 1 : n_threads * TASKS_A_THREAD;
+    size_t chunk = ceil_div(m, ceil_div(m, ROWS));
+    job->row_chunk = ceil_div(chunk, mr) * mr;
+    job->n_row_chunks = ceil_div(m, job->row_chunk);
+    size_t groups = TW_MIN(ceil_div(wanted, job->n_row_chunks), job->n_panels);
+    job->panel_chunk = ceil_div(job->n_panels, groups);
 }
 
 void tw_run_product(tw_backend_state *s, const tw_product *p) {

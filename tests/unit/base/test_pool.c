@@ -40,6 +40,23 @@ static void each_task_runs_exactly_once(void **state) {
     }
 }
 
+/* A worker late for a short region must not claim a task of the long one that follows. */
+static void short_and_long_regions_do_not_mix(void **state) {
+    counts *c = calloc(1, sizeof *c);
+    assert_non_null(c);
+    assert_ok(tw_pool_create(4, &c->pool, &err), &err);
+    for (int round = 0; round < 60000; round++) {
+        int n = round % 2 ? 40 : 2;
+        tw_pool_run(c->pool, count_task, c, n);
+        for (int i = 0; i < 40; i++)
+            if (c->runs[i] != (i < n))
+                fail_msg("round %d: task %d of %d ran %d times", round, i, n, (int)c->runs[i]);
+        memset(c->runs, 0, 40 * sizeof *c->runs);
+    }
+    tw_pool_free(c->pool);
+    free(c);
+}
+
 static void inner_task(void *arg, int index) {
     atomic_fetch_add(&((counts *)arg)->nested, 1);
 }
@@ -116,6 +133,7 @@ static void numbers_out_of_range_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_task_runs_exactly_once),
+        cmocka_unit_test(short_and_long_regions_do_not_mix),
         cmocka_unit_test(a_region_inside_a_task_runs_serially),
         cmocka_unit_test(two_threads_may_share_a_pool),
         cmocka_unit_test(a_wrapped_pool_uses_the_callers_threads),
