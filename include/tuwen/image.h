@@ -105,7 +105,7 @@ TW_API tw_status tw_image_probe(const void *bytes, size_t n_bytes, const tw_imag
 TW_API tw_status tw_preprocess_u8(const tw_recipe *recipe, const void *bytes, size_t n_bytes,
                                   const tw_image_options *options, uint8_t *out, tw_error *err);
 
-/* The same, normalised: out is f32 [3, R, R], ((u8 / 255) - mean) / std with two roundings. */
+/* The same, normalised: out is f32 [3, R, R], ((u8 / 255) - mean) / std, each step rounded to f32. */
 TW_API tw_status tw_preprocess_f32(const tw_recipe *recipe, const void *bytes, size_t n_bytes,
                                    const tw_image_options *options, float *out, tw_error *err);
 
