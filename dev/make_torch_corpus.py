@@ -30,6 +30,10 @@ def glob(module, name):
     return f"c{module}\n{name}\n".encode()
 
 
+def module(name, members):
+    return glob("__torch__.m", name) + b")\x81}(" + members + b"ub"
+
+
 def counts(*values):
     return b"(" + b"".join(map(integer, values)) + b"t"
 
@@ -131,6 +135,17 @@ def files():
     yield "zip_twice.pt", archive(b"\x80\x02}(" + (text("w") + w) * 2 + b"u.")
     yield "zip_deflated.pt", archive(root(w=w), method=zipfile.ZIP_DEFLATED)
     yield "zip_torchscript.pt", archive(root(w=w), [("constants.pkl", "x")])
+    inner = module("Linear", text("weight") + w + text("training") + b"\x88")
+    yield "zip_module.pt", archive(b"\x80\x02" + module("Model", text("scale") + integer(3) +
+                                   text("a") + inner + text("b") + inner) + b".")
+    yield "zip_module_cycle.pt", archive(b"\x80\x02" + glob("__torch__", "M") + b")\x81q\0}(" +
+                                         text("self") + b"h\0" + text("again") + b"h\0ub.")
+    laughs = inner
+    for _ in range(12):
+        laughs = module("List", text("0") + laughs + b"q\1" + b"".join(
+            text(str(i)) + b"h\1" for i in range(1, 10)))
+    yield "zip_module_laughs.pt", archive(b"\x80\x02" + laughs + b".")
+    yield "zip_module_no_state.pt", archive(b"\x80\x02" + glob("__torch__", "M") + b")\x81K\1b.")
     yield "zip_big_endian.pt", archive(root(w=w), [("byteorder", "big")])
     yield "zip_truncated.pt", archive(root(w=w))[:-30]
     yield "zip_python2.pt", archive(

@@ -79,6 +79,7 @@ static tw_status parse_into(tw_checkpoint *c, const uint8_t *data, size_t n_byte
     TW_TRY(recognise(data, n_bytes, &s, err));
     c->format = s->format;
     TW_TRY(s->read(data, n_bytes, &c->list, err));
+    if (c->list.format) c->format = c->list.format;
     return tw_tensor_list_finish(&c->list, err);
 }
 

@@ -6,8 +6,8 @@
 
 typedef struct tw_checkpoint tw_checkpoint;
 
-/* Opens the file at `path`, recognising its container by its bytes ("torch-zip", "torch-legacy",
- * "safetensors").
+/* Opens the file at `path`, recognising its container by its bytes ("torch-zip",
+ * "torchscript", "torch-legacy", "safetensors").
  * Nothing in it is executed; tensor bytes are not touched until they are read. */
 tw_status tw_checkpoint_open(const char *path, tw_checkpoint **out, tw_error *err);
 

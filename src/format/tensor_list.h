@@ -13,6 +13,7 @@ typedef struct tw_named_int {
 } tw_named_int;
 
 typedef struct tw_tensor_list {
+    const char *format; /* static; set when a reader finds a special kind of its container */
     tw_tensor *tensors; /* each name is owned by the list */
     size_t n, capacity;
     const tw_tensor **by_name; /* [n], after tw_tensor_list_finish */

@@ -35,6 +35,10 @@ const tw_pickle_value *tw_pickle_item(const tw_pickle *p, const tw_pickle_value 
     return tw_pickle_next(p, &at);
 }
 
+const tw_pickle_value *tw_pickle_state(const tw_pickle *p, const tw_pickle_value *call) {
+    return call->kind == TW_PICKLE_CALL && call->n ? &p->values[call->n] : NULL;
+}
+
 const tw_pickle_value *tw_pickle_get(const tw_pickle *p, const tw_pickle_value *dict,
                                      const char *key) {
     if (dict->kind != TW_PICKLE_DICT) return NULL;

@@ -1,5 +1,6 @@
 /* Reads a pickle (protocols 2 to 5) into a graph of inert values. Nothing is imported, constructed
- * or called: a global is its two names, a call is the callable and its arguments, side by side.
+ * or called: a global is its two names, a call is the callable, its arguments and the state that
+ * was given to its object afterwards, side by side.
  * Only collections.OrderedDict is made into what it means, a dict. The graph may have cycles
  * (through the memo), so whoever walks it bounds the depth.
  * Source: Python's Lib/pickletools.py. */
@@ -28,7 +29,9 @@ typedef enum tw_pickle_kind {
 /* Values refer to each other by index into the pickle's array. */
 typedef struct tw_pickle_value {
     uint8_t kind;
-    uint32_t n; /* bytes; items of a tuple, list or set; members of a dict */
+    /* Bytes; items of a tuple, list or set; members of a dict. Of a call: the value that BUILD
+     * gave to what it made, 0 (None) when nothing did. */
+    uint32_t n;
     union {
         bool boolean;
         int64_t integer;
@@ -70,6 +73,9 @@ const tw_pickle_value *tw_pickle_next(const tw_pickle *pickle, uint32_t *cell);
 /* Item of a tuple or list; NULL when it has fewer. */
 const tw_pickle_value *tw_pickle_item(const tw_pickle *pickle, const tw_pickle_value *sequence,
                                       uint32_t index);
+/* What the object that a call made was given by BUILD; NULL when nothing. */
+const tw_pickle_value *tw_pickle_state(const tw_pickle *pickle, const tw_pickle_value *call);
+
 /* Member of a dict by a string key, the last of that name as in Python; NULL when absent. */
 const tw_pickle_value *tw_pickle_get(const tw_pickle *pickle, const tw_pickle_value *dict,
                                      const char *key);

@@ -284,12 +284,15 @@ static tw_status op_obj(machine *m) {
     return push_call(m, callable, args);
 }
 
-/* BUILD: the state of an object, or the attributes of a dict (`_metadata`), is dropped. */
+/* BUILD: the state of an object stays with the call that made it; the attributes of a dict
+ * (`_metadata`) are dropped. */
 static tw_status op_build(machine *m) {
-    uint32_t state;
-    tw_pickle_value *object;
+    uint32_t state = 0;
+    tw_pickle_value *object = NULL;
     TW_TRY(pop(m, &state));
-    return top(m, &object);
+    TW_TRY(top(m, &object));
+    if (object->kind == TW_PICKLE_CALL) object->n = state;
+    return TW_OK;
 }
 
 static tw_status op_persistent(machine *m) {

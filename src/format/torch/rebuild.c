@@ -280,6 +280,20 @@ static tw_status read_tensor(const tw_torch_source *source, const call *c, tw_te
 
 /* ------------------------------------------------------------------------------------ the dict */
 
+tw_status tw_torch_add(const tw_torch_source *source, const void *name, size_t n_name,
+                       const tw_pickle_value *value, tw_tensor_list *out, tw_error *err) {
+    call c;
+    bool is_tensor = false;
+    tw_tensor t = {0};
+    tw_status status = unwrap(source->pickle, value, &c, &is_tensor, err);
+    if (status == TW_OK && is_tensor) status = read_tensor(source, &c, &t, err);
+    if (status != TW_OK) {
+        tw_error_context(err, "tensor \"%.*s\"", (int)TW_MIN(n_name, 80), (const char *)name);
+        return status;
+    }
+    return is_tensor ? tw_tensor_list_add(out, name, n_name, &t, err) : TW_OK;
+}
+
 static tw_status collect_tensors(const tw_torch_source *source, const tw_pickle_value *dict,
                                  tw_tensor_list *out, tw_error *err) {
     const tw_pickle *p = source->pickle;
@@ -287,16 +301,7 @@ static tw_status collect_tensors(const tw_torch_source *source, const tw_pickle_
     for (uint32_t cell = dict->u.cells.first; (key = tw_pickle_next(p, &cell));) {
         const tw_pickle_value *value = tw_pickle_next(p, &cell);
         if (key->kind != TW_PICKLE_STRING) continue;
-        call c;
-        bool is_tensor = false;
-        tw_tensor t = {0};
-        tw_status status = unwrap(p, value, &c, &is_tensor, err);
-        if (status == TW_OK && is_tensor) status = read_tensor(source, &c, &t, err);
-        if (status != TW_OK) {
-            tw_error_context(err, "tensor \"%.*s\"", SHOWN(key));
-            return status;
-        }
-        if (is_tensor) TW_TRY(tw_tensor_list_add(out, key->u.bytes, key->n, &t, err));
+        TW_TRY(tw_torch_add(source, key->u.bytes, key->n, value, out, err));
     }
     return TW_OK;
 }
@@ -316,6 +321,7 @@ tw_status tw_torch_collect(const tw_torch_source *source, tw_tensor_list *out, t
     const tw_pickle *p = source->pickle;
     const tw_pickle_value *root = tw_pickle_root(p);
     char got[160];
+    if (tw_torch_is_module(p, root)) return tw_torch_collect_module(source, root, out, err);
     if (root->kind == TW_PICKLE_CALL)
         return tw_fail(err, TW_ERR_UNSUPPORTED,
                        "the file holds %s, expected a state dict; save model.state_dict() instead",

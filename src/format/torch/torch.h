@@ -5,7 +5,8 @@
 
 #include "format/tensor_list.h"
 
-/* A zip archive (torch 1.6 and later). A TorchScript archive is TW_ERR_UNSUPPORTED. */
+/* A zip archive (torch 1.6 and later), of torch.save or of torch.jit.save: of the latter only the
+ * tensors are looked at, the code is not. */
 tw_status tw_torch_read_zip(const uint8_t *data, size_t n_bytes, tw_tensor_list *out,
                             tw_error *err);
 

@@ -53,10 +53,6 @@ static tw_status find_top(archive *a, tw_error *err) {
     if (!slash || !find_name(a, "data.pkl"))
         return tw_fail(err, TW_ERR_FORMAT,
                        "zip archive without FOLDER/data.pkl: not a torch checkpoint");
-    if (find_name(a, "constants.pkl"))
-        return tw_fail(err, TW_ERR_UNSUPPORTED,
-                       "TorchScript archive, expected a checkpoint; save its state_dict() "
-                       "instead");
     return TW_OK;
 }
 
