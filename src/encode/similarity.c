@@ -161,6 +161,36 @@ done:
     return status;
 }
 
+typedef struct class_row {
+    const float *row;
+    size_t n_bytes, index;
+} class_row;
+
+static int compare_rows(const void *a, const void *b) {
+    const class_row *x = a, *y = b;
+    int order = memcmp(x->row, y->row, x->n_bytes);
+    return order ? order : x->index < y->index ? -1 : 1;
+}
+
+/* Labels whose words are all unknown, or differ only in unknown words, get the same vector: no
+ * picture can tell them apart, and the accuracy depends on how a tie is broken. */
+static void warn_of_twins(const tw_hooks *hooks, const char *const *labels, const float *weights,
+                          size_t n, size_t dim) {
+    class_row *rows = hooks->log ? malloc(n * sizeof *rows) : NULL;
+    if (!rows) return;
+    for (size_t i = 0; i < n; i++)
+        rows[i] = (class_row){weights + i * dim, dim * sizeof *weights, i};
+    qsort(rows, n, sizeof *rows, compare_rows);
+    for (size_t i = 1; i < n; i++)
+        if (memcmp(rows[i - 1].row, rows[i].row, rows[i].n_bytes) == 0)
+            tw_log(hooks, TW_LOG_WARNING,
+                   "labels %zu '%s' and %zu '%s' have the same vector: the model cannot tell them "
+                   "apart",
+                   rows[i - 1].index, labels[rows[i - 1].index], rows[i].index,
+                   labels[rows[i].index]);
+    free(rows);
+}
+
 tw_status tw_zeroshot_weights(tw_encoder *e, const char *const *labels, size_t n_labels,
                               const char *const *templates, size_t n_templates, float *weights,
                               tw_error *err) {
@@ -187,6 +217,7 @@ tw_status tw_zeroshot_weights(tw_encoder *e, const char *const *labels, size_t n
                               err));
         TW_CHECK(tw_progress(&hooks, "labels", i + 1, n_labels, err));
     }
+    warn_of_twins(&hooks, labels, weights, n_labels, dim);
 done:
     e->hooks = hooks;
     for (size_t t = 0; texts && t < n_templates; t++)
