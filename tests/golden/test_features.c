@@ -5,6 +5,7 @@
  * Limits: a float32 forward pass of these networks differs from the float64 one by up to 2e-6
  * (original code, torch); 1e-5 leaves room for another order of summation. Probabilities are a
  * softmax of logits around 1, whose error is below a tenth of the features'. */
+#include "../kernels/emulated_avx512.h"
 #include "support.h"
 
 #include "backend/cpu/cpu.h"
@@ -318,6 +319,37 @@ static void every_stage_equals_the_reference(void **state) {
     teardown(&b);
 }
 
+/* The whole forward pass on each instruction set, the emulated one of 16 lanes included. */
+static void every_instruction_set_gives_the_reference(void **state) {
+    const golden_case *c = *state;
+    const tw_kernels *tables[9];
+    int n_tables = tw_kernels_all(tables);
+#ifdef HAVE_EMULATED_AVX512
+    tables[n_tables++] = &tw_kernels_avx512_emulated;
+#endif
+    bench b = setup(c, 2, 8);
+    size_t n_image, n_text;
+    float *image = load(test_data(c->image_features), &n_image);
+    float *text = load(test_data(c->text_features), &n_text);
+    float *got = malloc(n_text * sizeof *got);
+    assert_non_null(got);
+    for (int i = 0; i < n_tables; i++) {
+        tw_backend_options options = {.max_batch = 8};
+        tw_backend_state *original = b.encoder->state;
+        assert_ok(tw_cpu_open(b.model, b.pool, &options, tables[i], &b.encoder->state, &err), &err);
+        assert_ok(tw_encode_pixels(b.encoder, b.pixels, 1, got, &err), &err);
+        assert_close(tables[i]->name, got, image, n_image, feature_limit);
+        assert_ok(tw_encode_ids(b.encoder, b.ids, b.n_texts, b.length, got, &err), &err);
+        assert_close(tables[i]->name, got, text, n_text, feature_limit);
+        tw_backend_cpu.close(b.encoder->state);
+        b.encoder->state = original;
+    }
+    free(image);
+    free(text);
+    free(got);
+    teardown(&b);
+}
+
 /* ------------------------------------------------------------------------- wrong calls */
 
 static void wrong_ids_are_refused(void **state) {
@@ -364,10 +396,17 @@ static void a_bad_picture_does_not_stop_the_others(void **state) {
     teardown(&b);
 }
 
+static const golden_case *find_case(const char *name) {
+    const golden_case *c = cases;
+    while (strcmp(c->name, name) != 0)
+        c++;
+    return c;
+}
+
 int main(void) {
     enum { N = sizeof cases / sizeof *cases };
     static char names[2 * N][160];
-    struct CMUnitTest tests[2 * N + 8];
+    struct CMUnitTest tests[2 * N + 16];
     size_t n = 0;
     for (size_t i = 0; i < N; i++) {
         snprintf(names[2 * i], sizeof names[0],
@@ -380,13 +419,20 @@ int main(void) {
         tests[n++] = (struct CMUnitTest){names[2 * i + 1], batch_and_threads_do_not_change_a_bit,
                                          NULL, NULL, (void *)&cases[i]};
     }
-    const golden_case *vit = &cases[0], *rn = &cases[N - 1];
+    const golden_case *vit = find_case("clip_cn_tiny-vit.pt"),
+                      *rn = find_case("clip_cn_tiny-rn.pt");
     tests[n++] =
         (struct CMUnitTest){"texts_and_ids_agree", texts_and_ids_agree, NULL, NULL, (void *)vit};
     tests[n++] = (struct CMUnitTest){"every_stage_equals_the_reference: ViT",
                                      every_stage_equals_the_reference, NULL, NULL, (void *)vit};
     tests[n++] = (struct CMUnitTest){"every_stage_equals_the_reference: ResNet",
                                      every_stage_equals_the_reference, NULL, NULL, (void *)rn};
+    tests[n++] =
+        (struct CMUnitTest){"every_instruction_set_gives_the_reference: ViT",
+                            every_instruction_set_gives_the_reference, NULL, NULL, (void *)vit};
+    tests[n++] =
+        (struct CMUnitTest){"every_instruction_set_gives_the_reference: ResNet",
+                            every_instruction_set_gives_the_reference, NULL, NULL, (void *)rn};
     tests[n++] = (struct CMUnitTest){"wrong_ids_are_refused", wrong_ids_are_refused, NULL, NULL,
                                      (void *)vit};
     tests[n++] =

@@ -10,14 +10,14 @@ static void close_state(tw_backend_state *s) {
     free(s);
 }
 
-static tw_status open_state(const tw_model *model, tw_pool *pool, const tw_backend_options *options,
-                            tw_backend_state **out, tw_error *err) {
+tw_status tw_cpu_open(const tw_model *model, tw_pool *pool, const tw_backend_options *options,
+                      const tw_kernels *kernels, tw_backend_state **out, tw_error *err) {
     *out = NULL;
     tw_backend_state *s = calloc(1, sizeof *s);
     if (!s) return tw_fail_no_memory(err, sizeof *s);
     s->model = model;
     s->pool = pool;
-    s->kernels = tw_kernels_get();
+    s->kernels = kernels;
     s->max_batch = options->max_batch;
     if (options->hooks) s->hooks = *options->hooks;
     tw_observe_by_environment(s);
@@ -28,6 +28,11 @@ static tw_status open_state(const tw_model *model, tw_pool *pool, const tw_backe
     }
     *out = s;
     return TW_OK;
+}
+
+static tw_status open_state(const tw_model *model, tw_pool *pool, const tw_backend_options *options,
+                            tw_backend_state **out, tw_error *err) {
+    return tw_cpu_open(model, pool, options, tw_kernels_get(), out, err);
 }
 
 static tw_status clone_state(const tw_backend_state *from, tw_backend_state **out, tw_error *err) {

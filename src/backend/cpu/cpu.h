@@ -103,6 +103,11 @@ struct tw_backend_state {
     uint64_t trace_ns;       /* when the last stage was seen */
 };
 
+/* ----------------------------------------------------------------------------------- cpu.c */
+/* The backend's open() on a table of the caller's choice: tests run every one. */
+tw_status tw_cpu_open(const tw_model *model, tw_pool *pool, const tw_backend_options *options,
+                      const tw_kernels *kernels, tw_backend_state **out, tw_error *err);
+
 /* ------------------------------------------------------------------------------- weights.c */
 tw_status tw_weights_load(const tw_model *model, tw_pool *pool, const tw_kernels *kernels,
                           const tw_backend_options *options, tw_weights **out, tw_error *err);
