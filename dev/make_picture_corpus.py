@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seed pictures of the fuzz targets: tests/fuzz/{jpeg,png,webp}/corpus.
+"""Writes the seed pictures of the fuzz targets: tests/fuzz/{jpeg,png,webp,bmp}/corpus.
 
     python dev/make_picture_corpus.py
 
@@ -151,7 +151,57 @@ def webps():
     write_all("webp", files)
 
 
+def bmp(w, h, bits, header=40, compression=0, colours=0, palette=b"", masks=b"", pixels=None, offset=None):
+    stride = (w * bits + 31) // 32 * 4
+    if pixels is None:
+        pixels = bytes((i * 7 + 13) & 255 for i in range(stride * abs(h)))
+    if header == 12:
+        head = struct.pack("<IHHHH", 12, w, h, 1, bits)
+    else:
+        head = struct.pack("<IIiHHIIIIII", header, w, h, 1, bits, compression, len(pixels), 0, 0, colours, 0)
+        head += masks.ljust(max(header - 40, len(masks)), b"\0")
+    at = 14 + len(head) + len(palette) if offset is None else offset
+    return struct.pack("<2sIHHI", b"BM", 0, 0, 0, at) + head + palette + pixels
+
+
+def bmps():
+    colours = lambda n, padding=4: bytes((i * 37) & 255 for i in range(n * padding))
+    greys = lambda n: b"".join(bytes([i, i, i, 0]) for i in range(n))
+    files = {
+        "1bit": bmp(19, 5, 1, palette=colours(2)),
+        "1bit_black_white": bmp(19, 5, 1, palette=b"\0\0\0\0\xff\xff\xff\0"),
+        "1bit_one_colour": bmp(9, 5, 1, palette=bytes(4), colours=1),
+        "4bit": bmp(9, 5, 4, palette=colours(16)),
+        "4bit_grey": bmp(9, 5, 4, palette=greys(16)),
+        "8bit": bmp(9, 5, 8, palette=colours(256)),
+        "8bit_grey": bmp(9, 5, 8, palette=greys(256)),
+        "8bit_few": bmp(9, 5, 8, palette=colours(3), colours=3),
+        "16bit": bmp(9, 5, 16),
+        "24bit": bmp(9, 5, 24),
+        "24bit_top_down": bmp(9, -5, 24),
+        "32bit": bmp(9, 5, 32),
+        "os2": bmp(9, 5, 8, 12, palette=colours(256, 3)),
+        "os2_v2": bmp(9, 5, 24, 64),
+        "565": bmp(9, 5, 16, 40, 3, masks=struct.pack("<3I", 0xF800, 0x7E0, 0x1F)),
+        "bgra_v3": bmp(9, 5, 32, 56, 3, masks=struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)),
+        "rgba_v5": bmp(9, 5, 32, 124, 3, masks=struct.pack("<4I", 0xFF, 0xFF00, 0xFF0000, 0xFF000000)),
+        "odd_fields": bmp(9, 5, 32, 124, 3, masks=struct.pack("<4I", 0xF, 0xFF0, 0xFF0000, 0)),
+        "rle8": bmp(6, 3, 8, 40, 1, palette=colours(256), pixels=b"\6\5\0\0\2\x07\0\3\1\2\3\0\0\0\0\2\1\0\5\x09\0\1"),
+        "rle4": bmp(6, 3, 4, 40, 2, palette=colours(16), pixels=b"\6\x51\0\0\2\x07\0\3\x12\x30\0\0\0\2\1\0\5\x19\0\1"),
+        "rle8_short": bmp(6, 3, 8, 40, 1, palette=colours(256), pixels=b"\6\5\0\1"),
+        "rle8_far": bmp(6, 3, 8, 40, 1, palette=colours(256), pixels=b"\0\2\xff\xff\6\5\0\1"),
+        "rle8_long": bmp(6, 3, 8, 40, 1, palette=colours(256), pixels=b"\xff\5" * 9),
+        "no_offset": bmp(9, 5, 8, palette=colours(256), offset=0),
+        "offset_outside": bmp(9, 5, 24, offset=0xFFFFFFF0),
+        "huge_sides": bmp(0x7FFFFFFF, 0x7FFFFFFF, 8, pixels=b""),
+        "many_colours": bmp(9, 5, 8, palette=colours(256), colours=70000),
+        "truncated": bmp(9, 5, 24)[:100],
+    }
+    write_all("bmp", files)
+
+
 if __name__ == "__main__":
     jpegs()
     pngs()
     webps()
+    bmps()

@@ -89,7 +89,7 @@ typedef struct tw_image_options {
 
 typedef struct tw_image_info {
     uint32_t width, height; /* as stored, before any EXIF rotation */
-    char format[8];         /* "jpeg", "png", "webp" */
+    char format[8];         /* "jpeg", "png", "webp", "bmp" */
     char mode[8];           /* as Pillow names it: "1" "L" "LA" "P" "RGB" "RGBA" "I;16" "CMYK" */
     int exif_orientation;   /* 1..8; 1 when absent */
 } tw_image_info;
