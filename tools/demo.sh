@@ -23,7 +23,8 @@ step "2. Pictures become features"
 wc -c "$out/pictures.npy" "$out/labels.jsonl" | awk '$2 != "total" {print $1 " bytes  " $2}'
 
 step "3. Pictures x texts: probability (cosine)"
-"$tuwen" similarity --text 红色的圆形 --text 蓝色的五角星 --text "a green triangle" pictures/
+"$tuwen" similarity --text 红色的圆形 --text 蓝色的五角星 --text "a green triangle" --text "yellow heart" \
+    pictures/red-circle.png pictures/blue-star.png pictures/green-triangle.jpg pictures/yellow-heart.png
 
 step "4. Zero-shot classification in Chinese"
 "$tuwen" classify --labels labels.zh.txt --templates templates.json --template-set zh --top-k 2 pictures/
