@@ -8,7 +8,8 @@
 Every picture is made from a seed: JPEG (grey, YCbCr, CMYK; all qualities and samplings Pillow
 writes, progressive, with EXIF orientation) and PNG (all colour types and depths, interlaced, every
 filter, palettes, tRNS, text chunks), WebP (lossless, lossy, alpha, EXIF, animated, frames smaller
-than the canvas), BMP (every header, depth, palette, bit field, run lengths), of ordinary, tiny and extreme sizes, through a random recipe.
+than the canvas), BMP (every header, depth, palette, bit field, run lengths), PNM
+(P1 to P6, every maximum, comments), of ordinary, tiny and extreme sizes, through a random recipe.
 The resampler is set to that of the installed Pillow. With --damage that share of the pictures has
 bytes changed or cut off; then both must refuse, or both must agree. Prints a line per difference
 and a summary; exit status 1 if anything differs. --keep saves the pictures that differ.
@@ -354,7 +355,33 @@ def make_bmp(rng):
     return struct.pack("<2sIHHI", b"BM", 0, 0, 0, at) + head + palette + bytes(gap) + pixels
 
 
-MAKERS = {"jpeg": make_jpeg, "png": make_png, "webp": make_webp, "bmp": make_bmp}
+def make_pnm(rng):
+    w, h = pick_size(rng, 150)
+    kind = rng.randint(1, 6)
+    maximum = rng.choice((255, 255, 65535, rng.randint(1, 254), rng.randint(256, 65534)))
+
+    def space():
+        return rng.choice((b" ", b"\n", b"\t", b"\r\n", b" # comment 1 2\n", b"\n#\n"))
+
+    head = b"P%d" % kind + rng.choice((b"\n", b" ")) + rng.choice((b"", b"#x\n")) + b"%d" % w + space() + b"%d" % h
+    if kind not in (1, 4):
+        head += space() + b"%d" % maximum
+    head += rng.choice((b"\n", b" ", b"\t"))
+    n = w * h * (3 if kind in (3, 6) else 1)
+    if kind == 1:
+        joined = rng.random() < 0.5
+        return head + (b"" if joined else b" ").join(rng.choice((b"0", b"1")) for _ in range(n)) + b"\n"
+    if kind in (2, 3):
+        return head + b"".join(b"%d" % rng.randint(0, maximum) + (b" " if rng.random() < 0.95 else space()) for _ in range(n))
+    if kind == 4:
+        return head + rng.randbytes((w + 7) // 8 * h)
+    if maximum < 256:
+        return head + rng.randbytes(n)
+    top = rng.choice((65535, 300, 1000))
+    return head + b"".join(struct.pack(">H", rng.randint(0, top)) for _ in range(n))
+
+
+MAKERS = {"jpeg": make_jpeg, "png": make_png, "webp": make_webp, "bmp": make_bmp, "pnm": make_pnm}
 
 
 def damaged(rng, data):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seed pictures of the fuzz targets: tests/fuzz/{jpeg,png,webp,bmp}/corpus.
+"""Writes the seed pictures of the fuzz targets: tests/fuzz/{jpeg,png,webp,bmp,pnm}/corpus.
 
     python dev/make_picture_corpus.py
 
@@ -200,8 +200,37 @@ def bmps():
     write_all("bmp", files)
 
 
+def pnms():
+    data = bytes((i * 11 + 3) & 255 for i in range(200))
+    files = {
+        "p1": b"P1\n# comment\n5 3\n01010 1 1 1 # inside\n0 1\n00110\n",
+        "p2": b"P2 3 2 15\n0 1 2\n# x\n7 8 15\n",
+        "p2_wide": b"P2 3 2 1000\n0 1 2 500 999 1000\n",
+        "p3": b"P3 2 1 255\n1 2 3 4 5 2#\n55\n",
+        "p3_wide": b"P3 2 1 65535\n1 2000 3 4 50000 65535",
+        "p4": b"P4 11 4\n" + data[:8],
+        "p5": b"P5 7 5 255\n" + data[:35],
+        "p5_scaled": b"P5 7 5 77\n" + data[:35],
+        "p5_wide": b"P5 7 5 65535\n" + data[:70],
+        "p5_wide_scaled": b"P5 7 5 300\n" + data[:70],
+        "p6": b"P6 7 5 255\n" + data[:105],
+        "p6_wide": b"P6 3 5 4000\n" + data[:90],
+        "p7": b"P7\nWIDTH 3\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nENDHDR\n123",
+        "pf": b"Pf\n1 1\n-1.0\n1234",
+        "huge_sides": b"P5 999999999 999999999 255\n",
+        "long_number": b"P5 00000000000001 1 255\n1",
+        "no_maximum": b"P5 1 1 0\n1",
+        "too_large": b"P2 1 1 5\n6",
+        "negative": b"P2 1 1 5\n-1",
+        "truncated": b"P6 7 5 255\n" + data[:100],
+        "only_comment": b"P1 # and nothing else",
+    }
+    write_all("pnm", files)
+
+
 if __name__ == "__main__":
     jpegs()
     pngs()
     webps()
     bmps()
+    pnms()

@@ -77,6 +77,11 @@ static void i16_to_l(const uint8_t *src, uint8_t *dst, size_t n, const tw_palett
         dst[i] = clip_u16(load_u16(src + 2 * i));
 }
 
+static void i_to_l(const uint8_t *src, uint8_t *dst, size_t n, const tw_palette *palette) {
+    for (size_t i = 0; i < n; i++)
+        dst[i] = clip_i32(load_i32(src + 4 * i));
+}
+
 tw_convert_row tw_convert_to_rgb_first(tw_mode mode, tw_mode *becomes) {
     switch (mode) {
     case TW_MODE_1:
@@ -95,6 +100,9 @@ tw_convert_row tw_convert_to_rgb_first(tw_mode mode, tw_mode *becomes) {
     case TW_MODE_I16:
         *becomes = TW_MODE_L;
         return i16_to_l;
+    case TW_MODE_I:
+        *becomes = TW_MODE_L;
+        return i_to_l;
     default:
         *becomes = TW_MODE_RGB;
         return NULL;
