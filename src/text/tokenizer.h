@@ -3,12 +3,14 @@
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
 
+#include "text/bpe.h"
 #include "text/vocabulary.h"
 #include "tuwen/text.h"
 
 struct tw_tokenizer {
     tw_vocabulary vocabulary;
-    int32_t unknown, first, last; /* [UNK], [CLS], [SEP] */
+    tw_bpe *bpe;                  /* NULL: WordPiece */
+    int32_t unknown, first, last; /* [UNK] (-1 with byte pairs), [CLS], [SEP]; start and end */
 };
 
 /* The entries exactly as given, nothing stripped, so that what tw_tokenizer_token() returned makes

@@ -21,6 +21,22 @@ bool tw_is_python_space(uint32_t c) {
     return in_ranges(c, spaces, TW_COUNT(spaces));
 }
 
+bool tw_is_unicode_space(uint32_t c) {
+    return tw_is_python_space(c) && !(c >= 0x1C && c <= 0x1F);
+}
+
+bool tw_is_letter(uint32_t c) {
+    if (c < 0x80) return (c | 32) >= 'a' && (c | 32) <= 'z';
+    utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
+    return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
+}
+
+bool tw_is_number(uint32_t c) {
+    if (c < 0x80) return c >= '0' && c <= '9';
+    utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
+    return category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
+}
+
 /* Other_Uppercase and those of Other_Lowercase that are not case-ignorable: what has the property
  * Cased without being of category Lu, Ll or Lt (DerivedCoreProperties.txt). */
 static const range other_cased[] = {{0x00AA, 0x00AA},  {0x00BA, 0x00BA},   {0x2160, 0x217F},
@@ -67,6 +83,18 @@ int tw_decompose(uint32_t c, uint32_t out[TW_NFD_MAX]) {
     int boundary = 0;
     utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)c, parts, TW_NFD_MAX,
                                                  UTF8PROC_DECOMPOSE, &boundary);
+    if (n < 1 || n > TW_NFD_MAX) return 1;
+    for (utf8proc_ssize_t i = 0; i < n; i++)
+        out[i] = (uint32_t)parts[i];
+    return (int)n;
+}
+
+int tw_decompose_width(uint32_t c, uint32_t out[TW_NFD_MAX]) {
+    utf8proc_int32_t parts[TW_NFD_MAX];
+    int boundary = 0;
+    utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)c, parts, TW_NFD_MAX,
+                                                 UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, &boundary);
+    out[0] = c;
     if (n < 1 || n > TW_NFD_MAX) return 1;
     for (utf8proc_ssize_t i = 0; i < n; i++)
         out[i] = (uint32_t)parts[i];

@@ -13,6 +13,15 @@ enum { TW_NFD_MAX = 4 };
 /* What str.split() and str.strip() take for white space. */
 bool tw_is_python_space(uint32_t c);
 
+/* \p{L}, \p{N} and \s of the regex module: categories L* and N*, and property White_Space. */
+bool tw_is_letter(uint32_t c);
+bool tw_is_number(uint32_t c);
+bool tw_is_unicode_space(uint32_t c);
+
+/* Full compatibility decomposition of one half-width or full-width form (U+FF01..U+FFEF); returns
+ * how many. */
+int tw_decompose_width(uint32_t c, uint32_t out[TW_NFD_MAX]);
+
 /* How a code point stands beside a capital sigma (Unicode's Final_Sigma condition). One that is
  * both cased and case-ignorable counts as ignorable, for the rule looks past those first. */
 typedef enum tw_case_context { TW_CASE_NONE, TW_CASE_CASED, TW_CASE_IGNORABLE } tw_case_context;
