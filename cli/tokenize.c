@@ -12,8 +12,9 @@ typedef struct tokenize {
     cli_compute compute;
     cli_text text;
     cli_report report;
-    bool pad;
-    const char *kind, *vocab;
+    bool pad, no_repair;
+    int kind, clean; /* word number + 1 */
+    const char *vocab;
     cli_texts single, operands;
     /* at work */
     tw_model *model;
@@ -24,30 +25,41 @@ typedef struct tokenize {
     tw_buffer out;
 } tokenize;
 
+enum { WORDPIECE = 1, BPE, OPEN_CLIP };
+
 #define AT(field) offsetof(tokenize, field)
 static const cli_option options[] = {
     {"model", 'm', CLI_TEXT, "FILE", "use its tokenizer (default $TUWEN_MODEL)", AT(compute.model),
      0, 0},
-    {"tokenizer", 0, CLI_TEXT, "NAME", "wordpiece, instead of a model's", AT(kind), 0, 0},
-    {"vocab", 0, CLI_TEXT, "FILE", "its vocab.txt (Chinese-CLIP's, built in)", AT(vocab), 0, 0},
+    {"tokenizer", 0, CLI_CHOICE, "wordpiece|bpe|open-clip", "instead of a model's", AT(kind), 0, 0},
+    {"vocab", 0, CLI_TEXT, "FILE", "its vocab.txt or merges.txt (the original's, built in)",
+     AT(vocab), 0, 0},
+    {"clean", 0, CLI_CHOICE, "lower|whitespace|canonicalize", "of bpe and open-clip", AT(clean), 0,
+     0},
+    {"no-repair", 0, CLI_FLAG, NULL, "bpe, open-clip: without the repairs of ftfy", AT(no_repair),
+     0, 0},
     {"text", 0, CLI_TEXTS, "TEXT", "one text; may be repeated", AT(single), 0, 0},
     {"pad", 0, CLI_FLAG, NULL, "print the zeros up to the context length too", AT(pad), 0, 0},
-    {"clean", 0, CLI_REPLACED, "not part of this version: it belongs to the tokenizer bpe", NULL, 0,
-     0, 0},
     {0}};
 #undef AT
 
 #define MAX_CONTEXT 512
 
+static bool is_bpe(const tokenize *t) {
+    return t->kind == BPE || t->kind == OPEN_CLIP;
+}
+
 static int check_usage(const tokenize *t) {
     if (t->operands.n == 0 && t->single.n == 0)
         cli_error("no texts: give a file, - or --text TEXT");
-    else if (t->kind && strcmp(t->kind, "wordpiece") != 0)
-        cli_error("--tokenizer %s: not part of this version; there is wordpiece", t->kind);
     else if (t->kind && t->compute.model)
         cli_error("-m and --tokenizer exclude each other");
     else if (t->vocab && t->compute.model)
         cli_error("--vocab goes with --tokenizer; a model has its own");
+    else if ((t->clean || t->no_repair) && !is_bpe(t))
+        cli_error("--clean and --no-repair go with --tokenizer bpe or open-clip");
+    else if (t->text.eval_quotes && is_bpe(t))
+        cli_error("--eval-quotes goes with --tokenizer wordpiece");
     else
         return CLI_CONTINUE;
     return CLI_USAGE;
@@ -68,7 +80,11 @@ static int open_tokenizer(tokenize *t) {
     tw_status status =
         t->vocab ? tw_read_file(t->vocab, (size_t)64 << 20, &vocab, &n, &err) : TW_OK;
     if (status == TW_OK) {
-        status = tw_tokenizer_wordpiece(vocab, n, &t->made, &err);
+        if (is_bpe(t))
+            status = tw_tokenizer_bpe(vocab, n, t->kind == BPE ? TW_BPE_OPENAI : TW_BPE_OPEN_CLIP,
+                                      &t->made, &err);
+        else
+            status = tw_tokenizer_wordpiece(vocab, n, &t->made, &err);
         if (status != TW_OK && t->vocab) tw_error_context(&err, "%s", t->vocab);
     }
     free(vocab);
@@ -120,14 +136,25 @@ static void put_table(tokenize *t, const char *text, const int32_t *ids, int32_t
 
 static int32_t context_length(const tokenize *t) {
     if (t->text.context_length) return t->text.context_length;
+    if (is_bpe(t)) return 77;
     return t->model ? tw_model_arch(t->model)->text.context_length : 52;
 }
 
-static tw_status tokenize_all(tokenize *t, tw_error *err) {
+static tw_text_options text_options(const tokenize *t) {
     tw_text_options how = cli_tokenize_options(&t->text);
     how.context_length = context_length(t);
     if (how.context_length < 2 || how.context_length > MAX_CONTEXT)
         how.context_length = MAX_CONTEXT;
+    /* OpenAI's tokenize() refuses what is too long unless told to truncate. */
+    if (t->kind == BPE && !t->text.truncation && !t->text.truncate)
+        how.truncation = TW_TRUNCATE_ERROR;
+    if (t->clean) how.clean = (tw_text_clean)(t->clean - 1);
+    how.skip_repair = t->no_repair;
+    return how;
+}
+
+static tw_status tokenize_all(tokenize *t, tw_error *err) {
+    tw_text_options how = text_options(t);
     int32_t ids[MAX_CONTEXT], n = 0;
     bool truncated = false;
     for (size_t i = 0; i < t->strings.n; i++) {
@@ -181,7 +208,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
 const cli_verb cli_tokenize = {
     .name = "tokenize",
     .summary = "texts into token ids",
-    .usage = "[-m MODEL|--tokenizer wordpiece] [options] FILE.jsonl|-",
+    .usage = "[-m MODEL|--tokenizer NAME] [options] FILE.jsonl|-",
     .about = "One text a line, plain or {\"text\": …}. Ids from [CLS] to [SEP]; --json: {\"ids\": "
              "[…]} a line.",
     .example = "tuwen tokenize --tokenizer wordpiece --text 杰尼龟",

@@ -29,6 +29,21 @@ run tokenize --tokenizer wordpiece --json --text '“A”'
 check "curly quotes are unknown" expect '{"ids": [101, 100, 143, 100, 102]}'
 run tokenize --tokenizer wordpiece --json --text '“A”' --eval-quotes
 check "--eval-quotes makes them straight" expect '{"ids": [101, 107, 143, 107, 102]}'
+run tokenize --tokenizer bpe --json --text "a diagram" --text "caf&eacute; “déjà vu”"
+check "bpe: OpenAI's ids, repaired text" expect '{"ids": [49406, 320, 22697, 49407]}
+{"ids": [49406, 15304, 257, 25466, 73, 21259, 13230, 257, 49407]}'
+run tokenize --tokenizer open-clip --json --text "<start_of_text>A_Cat" --clean canonicalize
+check "open-clip: --clean canonicalize" expect '{"ids": [49406, 1572, 539, 2056, 1397, 2368, 49407]}'
+run tokenize --tokenizer open-clip --json --text "<end_of_text>"
+check "open-clip: a special in the text" expect '{"ids": [49406, 49407, 49407]}'
+run tokenize --tokenizer bpe --json --text "a b c d" --context-length 4
+check "bpe refuses longer texts" fails_saying 1 "too long for context length 4"
+run tokenize --tokenizer bpe --json --text "a b c d" --context-length 4 --truncate
+check "bpe --truncate cuts" expect '{"ids": [49406, 320, 321, 49407]}'
+run tokenize --tokenizer open-clip --json --text "a b c d" --context-length 4
+check "open-clip cuts" expect '{"ids": [49406, 320, 321, 49407]}'
+run tokenize --tokenizer bpe --json --text "Ｃａｔ" --no-repair
+check "bpe --no-repair leaves full width" expect '{"ids": [49406, 171, 121, 225, 171, 121, 223, 171, 121, 498, 49407]}'
 : >empty
 run tokenize --tokenizer wordpiece --json empty
 check "no text, no line" both 'status_is 0' silent
@@ -47,8 +62,12 @@ run tokenize --tokenizer wordpiece
 check "no text" fails_saying 2 "no texts"
 run tokenize --json --text a
 check "no tokenizer" fails_saying 2 "no model"
-run tokenize --tokenizer bpe --text a
-check "another tokenizer" fails_saying 2 "not part of this version"
+run tokenize --tokenizer unigram --text a
+check "another tokenizer" fails_saying 2 "wordpiece|bpe|open-clip"
+run tokenize --tokenizer wordpiece --text a --clean lower
+check "--clean goes with byte pairs" fails_saying 2 "open-clip"
+run tokenize --tokenizer bpe --text a --eval-quotes
+check "--eval-quotes goes with WordPiece" fails_saying 2 "wordpiece"
 run tokenize --tokenizer wordpiece --text a --context-length 1
 check "a context of 1" fails_saying 2 "2..512"
 run tokenize --tokenizer wordpiece missing.txt
