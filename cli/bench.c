@@ -147,6 +147,8 @@ static tw_status make_ids(bench *v, int32_t **out, int32_t *length, tw_error *er
     int32_t *ids = calloc(batch * n, sizeof *ids);
     *out = ids;
     if (!ids) return tw_fail_no_memory(err, batch * n * sizeof *ids);
+    if (!tw_model_tokenizer(v->session.model))
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "the model has no vocabulary: no text to time");
     TW_TRY(tw_tokenize(tw_model_tokenizer(v->session.model), text, strlen(text), &how, ids, NULL,
                        NULL, err));
     for (size_t i = 1; i < batch; i++)

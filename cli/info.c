@@ -70,11 +70,13 @@ static void put_text_tower(tw_buffer *b, const tw_text_config *t) {
         cli_put_field(b, "text tower", "none");
         return;
     }
-    cli_put_field(b, "text tower", "BERT, %d layers, width %d, %d heads, MLP %d", t->n_layers,
-                  t->width, t->n_heads, t->mlp_width);
-    cli_put_field(b, "", "vocabulary %d, positions %d, token types %d, %s, norm eps %g",
-                  t->vocab_size, t->n_positions, t->n_token_types,
-                  tw_activation_name(t->activation), (double)t->norm_eps);
+    bool bert = t->kind == TW_TEXT_BERT;
+    char types[32] = "";
+    if (bert) snprintf(types, sizeof types, ", token types %d", t->n_token_types);
+    cli_put_field(b, "text tower", "%s, %d layers, width %d, %d heads, MLP %d",
+                  bert ? "BERT" : "CLIP", t->n_layers, t->width, t->n_heads, t->mlp_width);
+    cli_put_field(b, "", "vocabulary %d, positions %d%s, %s, norm eps %g", t->vocab_size,
+                  t->n_positions, types, tw_activation_name(t->activation), (double)t->norm_eps);
 }
 
 static void put_recipe(tw_buffer *b, const tw_recipe *r) {
@@ -165,14 +167,14 @@ static void json_text(tw_buffer *b, const tw_text_config *t) {
         return;
     }
     tw_buffer_puts(b, "{");
-    cli_json_member(b, "kind", "bert");
+    cli_json_member(b, "kind", t->kind == TW_TEXT_BERT ? "bert" : "clip");
     cli_json_number(b, "vocab_size", t->vocab_size);
     cli_json_number(b, "width", t->width);
     cli_json_number(b, "layers", t->n_layers);
     cli_json_number(b, "heads", t->n_heads);
     cli_json_number(b, "mlp_width", t->mlp_width);
     cli_json_number(b, "positions", t->n_positions);
-    cli_json_number(b, "token_types", t->n_token_types);
+    if (t->kind == TW_TEXT_BERT) cli_json_number(b, "token_types", t->n_token_types);
     cli_json_number(b, "context_length", t->context_length);
     cli_json_member(b, "activation", tw_activation_name(t->activation));
     cli_json_float(b, "norm_eps", t->norm_eps);

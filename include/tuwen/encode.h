@@ -50,8 +50,9 @@ TW_API tw_status tw_encode_pixels(tw_encoder *encoder, const float *pixels, size
                                   float *features, tw_error *err);
 
 /* Token ids -> un-normalised features.
- *   ids       i32 [n, length], zero-padded rows; only the part up to the last non-zero id of a row
- *             is computed, which is exact (padding cannot matter)
+ *   ids       i32 [n, length], zero-padded rows. Only the part up to the last non-zero id of a row
+ *             is computed (BERT), or up to its first largest id, the end of text (CLIP's tower);
+ *             both are exact: what follows cannot matter
  *   features  out, f32 [n, E]
  * Errors: TW_ERR_ARGUMENT (length 1..n_positions; an id outside the vocabulary; an all-zero row). */
 TW_API tw_status tw_encode_ids(tw_encoder *encoder, const int32_t *ids, size_t n, int32_t length,

@@ -13,7 +13,11 @@ extern "C" {
 /* ------------------------------------------------------------------------------ architecture */
 
 typedef enum tw_vision_kind { TW_VISION_NONE = 0, TW_VISION_VIT = 1, TW_VISION_RESNET = 2 } tw_vision_kind;
-typedef enum tw_text_kind { TW_TEXT_NONE = 0, TW_TEXT_BERT = 1 } tw_text_kind;
+typedef enum tw_text_kind {
+    TW_TEXT_NONE = 0,
+    TW_TEXT_BERT = 1,
+    TW_TEXT_CLIP = 2 /* OpenAI's causal transformer */
+} tw_text_kind;
 typedef enum tw_activation { TW_ACT_NONE = 0, TW_QUICK_GELU = 1, TW_GELU_ERF = 2, TW_RELU = 3 } tw_activation;
 
 TW_API const char *tw_activation_name(tw_activation v); /* "quick_gelu", "gelu", "relu" */
@@ -33,7 +37,7 @@ typedef struct tw_vision_config {
     float norm_eps;
 } tw_vision_config;
 
-/* The BERT text tower. */
+/* The text tower. */
 typedef struct tw_text_config {
     tw_text_kind kind;
     int32_t vocab_size;
@@ -42,7 +46,7 @@ typedef struct tw_text_config {
     int32_t n_heads;
     int32_t mlp_width;
     int32_t n_positions;    /* rows of the position table; the longest sequence */
-    int32_t n_token_types;
+    int32_t n_token_types;  /* BERT only */
     int32_t context_length; /* default length of a tokenized text */
     tw_activation activation;
     float norm_eps;
@@ -67,13 +71,14 @@ typedef struct tw_convert_options {
     const char *text_config;   /* path of a text JSON */
     int32_t vision_head_width; /* settles --head-width where shapes cannot; 0 = by table */
     int32_t text_head_width;
-    tw_activation activation;  /* of the image tower; TW_ACT_NONE = by family */
+    tw_activation activation;  /* of the image tower, in CLIP models of both; TW_ACT_NONE = by
+                                  family or configuration */
     const char *vocab;         /* path of a vocab.txt; NULL = Chinese-CLIP's, built in, when its
                                   size is the text tower's */
     const tw_recipe *recipe;   /* NULL = the family's own; size 0 = the model's resolution */
     int precision;             /* -1 = each tensor as stored, else TW_F32, TW_F16 or TW_BF16 */
     bool vision_only, text_only;
-    int32_t context_length;    /* 0 = 52 */
+    int32_t context_length;    /* 0 = 52; in CLIP models all positions */
     const char *source_sha256; /* hex digest of the checkpoint, recorded as provenance; may be NULL */
     const tw_hooks *hooks;     /* may be NULL */
 } tw_convert_options;
@@ -102,7 +107,8 @@ TW_API void tw_model_free(tw_model *model);
 /* All of these borrow from the model. */
 TW_API const tw_arch *tw_model_arch(const tw_model *model);
 TW_API const tw_recipe *tw_model_recipe(const tw_model *model);       /* of the image tower */
-TW_API const tw_tokenizer *tw_model_tokenizer(const tw_model *model); /* NULL: image tower only */
+/* NULL: image tower only, or a text tower without vocabulary, which takes token ids alone. */
+TW_API const tw_tokenizer *tw_model_tokenizer(const tw_model *model);
 TW_API float tw_model_logit_scale(const tw_model *model); /* log-scale, as stored: exp() is used */
 TW_API const char *tw_model_path(const tw_model *model);
 

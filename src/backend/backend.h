@@ -40,7 +40,8 @@ typedef struct tw_backend {
     tw_status (*encode_pixels)(tw_backend_state *state, const float *pixels, size_t n,
                                float *features, tw_error *err);
     /* at most max_batch * context_length tokens, each row 1..n_positions -> features f32 [n, E];
-     * ids are inside the vocabulary (the caller has checked) */
+     * ids are inside the vocabulary (the caller has checked); a row of a CLIP text tower ends with
+     * the token that its feature is taken from */
     tw_status (*encode_tokens)(tw_backend_state *state, const tw_token_rows *rows, float *features,
                                tw_error *err);
 } tw_backend;

@@ -1,5 +1,6 @@
 /* Checkpoint -> model file. */
 #include "base/file.h"
+#include "convert/clip_config.h"
 #include "convert/config.h"
 #include "convert/stream.h"
 #include "format/checkpoint.h"
@@ -12,6 +13,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A tensor of the model file: where it comes from and what it becomes. */
 typedef struct item {
@@ -26,6 +28,7 @@ typedef struct conversion {
     tw_source *source;
     tw_vision_config vision; /* what a configuration says */
     tw_text_config text;
+    tw_clip_config clip; /* what open_clip's says; embed_dim 0 = there is none */
     tw_tokenizer *tokenizer;
     tw_schema schema;
     item *items; /* [schema.n_entries]; view.data NULL for an absent optional tensor */
@@ -34,6 +37,11 @@ typedef struct conversion {
     tw_gguf_writer *writer;
     tw_output output;
 } conversion;
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
 
 /* ------------------------------------------------------------------------------------- options */
 
@@ -59,6 +67,13 @@ static tw_status take_options(conversion *c, const tw_convert_options *options, 
     return TW_OK;
 }
 
+static void expect_clip(const conversion *c, tw_expectation *e) {
+    e->vision = &c->clip.vision;
+    e->embed_dim = c->clip.embed_dim;
+    e->text = &c->clip.text;
+    e->clip_activation = c->clip.activation;
+}
+
 /* `--arch VISION.json,TEXT.json`: the part before or after the comma, or NULL when empty. */
 static tw_status split_paths(const char *arch, char **vision, char **text, tw_error *err) {
     const char *comma = strchr(arch, ',');
@@ -70,7 +85,15 @@ static tw_status split_paths(const char *arch, char **vision, char **text, tw_er
 
 static tw_status load_arch_files(conversion *c, tw_expectation *e, tw_error *err) {
     char *vision = NULL, *text = NULL;
+    bool is_clip = false;
     tw_status status;
+    if (!strchr(c->options.arch, ','))
+        TW_TRY(tw_clip_config_load(c->options.arch, &c->clip, &is_clip, err));
+    if (is_clip) {
+        expect_clip(c, e);
+        return TW_OK;
+    }
+    c->clip = (tw_clip_config){0};
     TW_CHECK(split_paths(c->options.arch, &vision, &text, err));
     if (*vision) {
         TW_CHECK(tw_vision_config_load(vision, &c->vision, &e->embed_dim, err));
@@ -86,6 +109,27 @@ done:
     return status;
 }
 
+/* A released name. open_clip ends those of models with QuickGELU in "-quickgelu"; Chinese-CLIP's
+ * models all have it. */
+static tw_status expect_preset(const char *arch, tw_expectation *e, tw_error *err) {
+    static const char suffix[] = "-quickgelu";
+    size_t n = strlen(arch), n_suffix = sizeof suffix - 1;
+    bool quick = n > n_suffix && strcmp(arch + n - n_suffix, suffix) == 0;
+    const tw_vision_preset *vision;
+    const tw_text_preset *text;
+    char *name = strndup(arch, quick ? n - n_suffix : n);
+    if (!name) return tw_fail_no_memory(err, n);
+    tw_status status = tw_preset_find(name, &vision, &text, err);
+    free(name);
+    if (status != TW_OK) return status;
+    e->vision = &vision->config;
+    e->embed_dim = vision->embed_dim;
+    e->text = text ? &text->config : NULL;
+    e->text_implied = !strchr(arch, '@');
+    e->clip_activation = quick ? TW_QUICK_GELU : TW_GELU_ERF;
+    return TW_OK;
+}
+
 static tw_status expect(conversion *c, tw_expectation *e, tw_error *err) {
     const tw_convert_options *o = &c->options;
     *e = (tw_expectation){.vision_head_width = o->vision_head_width,
@@ -97,12 +141,7 @@ static tw_status expect(conversion *c, tw_expectation *e, tw_error *err) {
     if (o->arch && strstr(o->arch, ".json")) {
         TW_TRY(load_arch_files(c, e, err));
     } else if (o->arch) {
-        const tw_vision_preset *vision;
-        const tw_text_preset *text;
-        TW_TRY(tw_preset_find(o->arch, &vision, &text, err));
-        e->vision = &vision->config;
-        e->embed_dim = vision->embed_dim;
-        e->text = &text->config;
+        TW_TRY(expect_preset(o->arch, e, err));
     }
     if (o->vision_config) {
         TW_TRY(tw_vision_config_load(o->vision_config, &c->vision, &e->embed_dim, err));
@@ -121,6 +160,11 @@ static tw_status expect(conversion *c, tw_expectation *e, tw_error *err) {
 static tw_status load_tokenizer(conversion *c, tw_error *err) {
     int32_t expected = c->metadata.arch.text.vocab_size;
     size_t n_bytes;
+    if (c->metadata.arch.text.kind == TW_TEXT_CLIP) {
+        tw_log(c->options.hooks, TW_LOG_WARNING,
+               "the vocabulary of this text tower is not stored: the model takes token ids alone");
+        return TW_OK;
+    }
     if (c->options.vocab) {
         uint8_t *data;
         TW_TRY(tw_read_file(c->options.vocab, (size_t)64 << 20, &data, &n_bytes, err));
@@ -219,11 +263,6 @@ static tw_status gather(conversion *c, tw_error *err) {
 /* -------------------------------------------------------------------------------------- metadata
  */
 
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static tw_status describe(conversion *c, const char *path, tw_error *err) {
     tw_metadata *m = &c->metadata;
     const char *file = base_name(path), *dot = strrchr(file, '.');
@@ -243,6 +282,8 @@ static tw_status describe(conversion *c, const char *path, tw_error *err) {
 static tw_status take_recipe(conversion *c, tw_error *err) {
     int32_t size = c->metadata.arch.vision.image_size;
     c->metadata.recipe = (tw_recipe)TW_RECIPE_INIT;
+    c->metadata.recipe.resize_mode = tw_source_family(c->source)->resize_mode;
+    if (c->clip.has_recipe) c->metadata.recipe = c->clip.recipe;
     if (c->options.recipe) c->metadata.recipe = *c->options.recipe;
     if (c->metadata.arch.vision.kind == TW_VISION_NONE) return TW_OK;
     if (!c->options.recipe || c->metadata.recipe.size == 0) c->metadata.recipe.size = size;
@@ -292,14 +333,45 @@ static tw_status write_file(conversion *c, const char *path, tw_error *err) {
     return tw_output_commit(&c->output, err);
 }
 
+/* open_clip_config.json in the checkpoint's folder, where open_clip's releases have it. */
+static tw_status look_beside(conversion *c, const char *checkpoint, tw_expectation *e,
+                             tw_error *err) {
+    static const char name[] = "open_clip_config.json";
+    size_t n_folder = (size_t)(base_name(checkpoint) - checkpoint);
+    char *path = malloc(n_folder + sizeof name);
+    bool found = false;
+    tw_status status = TW_OK;
+    if (!path) return tw_fail_no_memory(err, n_folder + sizeof name);
+    memcpy(path, checkpoint, n_folder);
+    memcpy(path + n_folder, name, sizeof name);
+    if (access(path, F_OK) == 0) TW_CHECK(tw_clip_config_load(path, &c->clip, &found, err));
+    if (found) expect_clip(c, e);
+done:
+    free(path);
+    return status;
+}
+
+/* What stands beside the tensors about a CLIP model. */
+static tw_status expect_more(conversion *c, const char *checkpoint, tw_expectation *e,
+                             tw_error *err) {
+    int64_t resolution;
+    const tw_family *f = tw_source_family(c->source);
+    if (f->text_kind != TW_TEXT_CLIP) return TW_OK;
+    e->openai = tw_checkpoint_int(c->checkpoint, "input_resolution", &resolution);
+    if (e->openai || f->activation || e->vision) return TW_OK;
+    return look_beside(c, checkpoint, e, err);
+}
+
 /* What the tensors are, as what they will be written. */
-static tw_status understand(conversion *c, const tw_expectation *expected, tw_error *err) {
+static tw_status understand(conversion *c, const char *checkpoint, tw_expectation *expected,
+                            tw_error *err) {
     size_t n = tw_checkpoint_n_tensors(c->checkpoint);
     c->tensors = malloc((n + 1) * sizeof *c->tensors);
     if (!c->tensors) return tw_fail_no_memory(err, n * sizeof *c->tensors);
     for (size_t i = 0; i < n; i++)
         c->tensors[i] = tw_checkpoint_tensor(c->checkpoint, i);
     TW_TRY(tw_source_create(c->tensors, n, &c->source, err));
+    TW_TRY(expect_more(c, checkpoint, expected, err));
     TW_TRY(tw_recognize(c->source, expected, &c->metadata.arch, err));
     return gather(c, err);
 }
@@ -308,7 +380,7 @@ static tw_status convert(conversion *c, const char *checkpoint, const char *path
     tw_expectation expected;
     TW_TRY(expect(c, &expected, err));
     TW_TRY(tw_checkpoint_open(checkpoint, &c->checkpoint, err));
-    tw_status status = understand(c, &expected, err);
+    tw_status status = understand(c, checkpoint, &expected, err);
     if (status != TW_OK) {
         tw_error_context(err, "%s", checkpoint);
         return status;

@@ -151,19 +151,30 @@ static void token_batch_add(token_batch *b, const int32_t *ids, size_t n_ids) {
     b->offset[++b->n] = at + n_ids;
 }
 
-/* Length of a zero-padded row; checks every id. */
-static tw_status row_length(const int32_t *ids, int32_t length, int32_t vocab_size, size_t row,
+/* A CLIP text tower takes its feature from the end of text, the first largest id of a row, and is
+ * causal: nothing after it can matter.
+ * Source: OpenAI CLIP clip/model.py encode_text. */
+static int32_t end_of_text(const int32_t *ids, int32_t n) {
+    int32_t at = 0;
+    for (int32_t i = 1; i < n; i++)
+        if (ids[i] > ids[at]) at = i;
+    return at + 1;
+}
+
+/* How much of a zero-padded row is computed; checks every id. Id 0 is padding alone in BERT, also a
+ * token ("!") in CLIP. */
+static tw_status row_length(const int32_t *ids, int32_t length, const tw_text_config *t, size_t row,
                             size_t *out, tw_error *err) {
-    int32_t n = length;
+    int32_t n = length, least = t->kind == TW_TEXT_CLIP ? 0 : 1;
     while (n > 0 && ids[n - 1] == 0)
         n--;
     if (n == 0) return tw_fail(err, TW_ERR_ARGUMENT, "token row %zu has no token", row);
     for (int32_t i = 0; i < n; i++)
-        if (ids[i] <= 0 || ids[i] >= vocab_size)
+        if (ids[i] < least || ids[i] >= t->vocab_size)
             return tw_fail(err, TW_ERR_ARGUMENT,
-                           "token row %zu: id %d at position %d, expected 1 to %d", row,
-                           (int)ids[i], (int)i, (int)vocab_size - 1);
-    *out = (size_t)n;
+                           "token row %zu: id %d at position %d, expected %d to %d", row,
+                           (int)ids[i], (int)i, (int)least, (int)t->vocab_size - 1);
+    *out = (size_t)(t->kind == TW_TEXT_CLIP ? end_of_text(ids, n) : n);
     return TW_OK;
 }
 
@@ -182,7 +193,7 @@ tw_status tw_encode_ids(tw_encoder *e, const int32_t *ids, size_t n, int32_t len
     for (size_t i = 0; i < n; i++) {
         const int32_t *row = ids + i * (size_t)length;
         size_t n_ids = 0;
-        TW_CHECK(row_length(row, length, t->vocab_size, i, &n_ids, err));
+        TW_CHECK(row_length(row, length, t, i, &n_ids, err));
         if (!token_batch_fits(&batch, n_ids)) {
             TW_CHECK(token_batch_run(&batch, e, features + begin * dim, err));
             begin = i;
@@ -207,6 +218,9 @@ tw_status tw_encode_texts(tw_encoder *e, const char *const *texts, size_t n,
     if (t->kind != TW_TEXT_NONE && o.context_length > t->n_positions)
         return tw_fail(err, TW_ERR_ARGUMENT, "context length %d, the model has %d positions",
                        (int)o.context_length, (int)t->n_positions);
+    if (t->kind != TW_TEXT_NONE && !e->model->tokenizer)
+        return tw_fail(err, TW_ERR_UNSUPPORTED,
+                       "the model has no vocabulary: it takes token ids, not texts");
     size_t dim = (size_t)e->model->arch.embed_dim, begin = 0;
     token_batch batch;
     TW_TRY(token_batch_init(&batch, e, o.context_length, err));
@@ -224,6 +238,7 @@ tw_status tw_encode_texts(tw_encoder *e, const char *const *texts, size_t n,
             tw_error_context(err, "text %zu", i);
             goto done;
         }
+        if (t->kind == TW_TEXT_CLIP) n_ids = end_of_text(row, n_ids);
         if (!token_batch_fits(&batch, (size_t)n_ids)) {
             TW_CHECK(token_batch_run(&batch, e, features + begin * dim, err));
             begin = i;

@@ -21,7 +21,8 @@ typedef struct tw_text_preset {
     tw_text_config config;
 } tw_text_preset;
 
-/* "VISION" (with the text tower it was released with) or "VISION@TEXT". Errors: TW_ERR_ARGUMENT
+/* "VISION" (with the BERT it was released with; *text is NULL for one that only goes with CLIP's own
+ * text tower) or "VISION@TEXT". Errors: TW_ERR_ARGUMENT
  * whose message lists the names. */
 tw_status tw_preset_find(const char *name, const tw_vision_preset **vision,
                          const tw_text_preset **text, tw_error *err);

@@ -85,11 +85,15 @@ static tw_status check_text(const tw_text_config *t, tw_error *err) {
     TW_TRY(check("text tower: mlp width", t->mlp_width, 1, MAX_MLP, err));
     TW_TRY(check("text tower: vocabulary size", t->vocab_size, 1, MAX_VOCAB, err));
     TW_TRY(check("text tower: positions", t->n_positions, 2, MAX_POSITIONS, err));
-    TW_TRY(check("text tower: token types", t->n_token_types, 1, MAX_TOKEN_TYPES, err));
+    bool bert = t->kind == TW_TEXT_BERT;
+    TW_TRY(
+        check("text tower: token types", t->n_token_types, bert, bert ? MAX_TOKEN_TYPES : 0, err));
     TW_TRY(check("text tower: context length", t->context_length, 2, t->n_positions, err));
     TW_TRY(check_divides("text tower: number of heads", t->n_heads, "width", t->width, err));
     TW_TRY(check_eps("text", t->norm_eps, err));
-    return check_activation("text", t->activation == TW_GELU_ERF, t->activation, err);
+    return check_activation(
+        "text", t->activation == TW_GELU_ERF || (!bert && t->activation == TW_QUICK_GELU),
+        t->activation, err);
 }
 
 tw_status tw_arch_check(const tw_arch *arch, tw_error *err) {

@@ -1,15 +1,23 @@
-/* The released architectures. Source: Chinese-CLIP cn_clip/clip/model_configs and _MODEL_INFO. */
+/* The released architectures. Source: Chinese-CLIP cn_clip/clip/model_configs and _MODEL_INFO,
+ * OpenAI CLIP clip/model.py build_model, open_clip model_configs. */
 #include "base/size.h"
 #include "model/arch.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define VIT(r, p, w, l, d)                                                                         \
+#define VIT_MLP(r, p, w, l, d, m)                                                                  \
     {                                                                                              \
         .kind = TW_VISION_VIT, .image_size = r, .patch_size = p, .width = w, .n_layers = l,        \
-        .head_width = d, .n_heads = w / d, .mlp_width = 4 * w, .activation = TW_QUICK_GELU,        \
+        .head_width = d, .n_heads = w / d, .mlp_width = m, .activation = TW_QUICK_GELU,            \
         .norm_eps = TW_VISION_EPS                                                                  \
+    }
+#define VIT(r, p, w, l, d) VIT_MLP(r, p, w, l, d, 4 * w)
+#define RESNET(r, w, a, b, c, d)                                                                   \
+    {                                                                                              \
+        .kind = TW_VISION_RESNET, .image_size = r, .width = w, .stages = {a, b, c, d},             \
+        .head_width = TW_POOL_HEAD_WIDTH, .n_heads = w * 32 / TW_POOL_HEAD_WIDTH,                  \
+        .activation = TW_RELU, .norm_eps = TW_VISION_EPS                                           \
     }
 #define BERT(w, l, h)                                                                              \
     {                                                                                              \
@@ -19,21 +27,23 @@
     }
 
 static const tw_vision_preset visions[] = {
-    {"RN50",
-     1024,
-     {.kind = TW_VISION_RESNET,
-      .image_size = 224,
-      .width = 64,
-      .stages = {3, 4, 6, 3},
-      .head_width = TW_POOL_HEAD_WIDTH,
-      .n_heads = 32,
-      .activation = TW_RELU,
-      .norm_eps = TW_VISION_EPS}},
+    {"RN50", 1024, RESNET(224, 64, 3, 4, 6, 3)},
     {"ViT-B-16", 512, VIT(224, 16, 768, 12, 64)},
     {"ViT-B-32", 512, VIT(224, 32, 768, 12, 64)},
     {"ViT-L-14", 768, VIT(224, 14, 1024, 24, 64)},
     {"ViT-L-14-336", 768, VIT(336, 14, 1024, 24, 64)},
     {"ViT-H-14", 1024, VIT(224, 14, 1280, 32, 80)},
+    {"RN101", 512, RESNET(224, 64, 3, 4, 23, 3)},
+    {"RN50x4", 640, RESNET(288, 80, 4, 6, 10, 6)},
+    {"RN50x16", 768, RESNET(384, 96, 6, 8, 18, 8)},
+    {"RN50x64", 1024, RESNET(448, 128, 3, 15, 36, 10)},
+    {"ViT-B-32-256", 512, VIT(256, 32, 768, 12, 64)},
+    {"ViT-B-16-plus-240", 640, VIT(240, 16, 896, 12, 64)},
+    {"ViT-L-14-280", 768, VIT(280, 14, 1024, 24, 64)},
+    {"ViT-H-14-378", 1024, VIT(378, 14, 1280, 32, 80)},
+    {"ViT-g-14", 1024, VIT_MLP(224, 14, 1408, 40, 88, 6144)},
+    {"ViT-bigG-14", 1280, VIT_MLP(224, 14, 1664, 48, 104, 8192)},
+    {"ViT-e-14", 1280, VIT_MLP(224, 14, 1792, 56, 112, 15360)},
 };
 
 static const tw_text_preset texts[] = {
@@ -64,7 +74,8 @@ static const head_width vision_heads[] = {
     {192, 64},  {384, 64},  {512, 64},  {640, 64},   {768, 64},   {896, 64},
     {1024, 64}, {1280, 80}, {1408, 88}, {1664, 104}, {1792, 112},
 };
-static const head_width text_heads[] = {{192, 64}, {256, 64}, {512, 64}, {768, 64}, {1024, 64}};
+static const head_width text_heads[] = {{192, 64}, {256, 64},  {512, 64}, {640, 64},
+                                        {768, 64}, {1024, 64}, {1280, 64}};
 
 static int32_t look_up(const head_width *table, size_t n, int32_t width) {
     for (size_t i = 0; i < n; i++)
@@ -108,8 +119,8 @@ tw_status tw_preset_find(const char *name, const tw_vision_preset **vision,
     const char *at = strchr(name, '@');
     *vision = find_vision(name, at ? (size_t)(at - name) : strlen(name));
     *text = at ? find_text(at + 1, strlen(at + 1)) : *vision ? text_of((*vision)->name) : NULL;
-    if (*vision && *text) return TW_OK;
-    char known[256];
+    if (*vision && (*text || !at)) return TW_OK;
+    char known[448];
     size_t n = 0;
     if (!*vision)
         for (size_t i = 0; i < TW_COUNT(visions); i++)
@@ -127,7 +138,7 @@ static bool same_vision(const tw_vision_config *a, const tw_vision_config *b) {
     return a->kind == b->kind && a->image_size == b->image_size && a->patch_size == b->patch_size &&
            a->width == b->width && a->n_layers == b->n_layers &&
            memcmp(a->stages, b->stages, sizeof a->stages) == 0 && a->head_width == b->head_width &&
-           a->mlp_width == b->mlp_width && a->activation == b->activation;
+           a->mlp_width == b->mlp_width;
 }
 
 static bool same_text(const tw_text_config *a, const tw_text_config *b) {
@@ -138,8 +149,10 @@ static bool same_text(const tw_text_config *a, const tw_text_config *b) {
 
 static void vision_name(const tw_arch *arch, char *out, size_t n_bytes) {
     const tw_vision_config *v = &arch->vision;
+    bool clip = arch->text.kind == TW_TEXT_CLIP; /* either activation is a released one */
     for (size_t i = 0; i < TW_COUNT(visions); i++)
-        if (visions[i].embed_dim == arch->embed_dim && same_vision(&visions[i].config, v)) {
+        if (visions[i].embed_dim == arch->embed_dim && same_vision(&visions[i].config, v) &&
+            (clip || visions[i].config.activation == v->activation)) {
             snprintf(out, n_bytes, "%s", visions[i].name);
             return;
         }
@@ -157,7 +170,8 @@ static void text_name(const tw_text_config *t, char *out, size_t n_bytes) {
             snprintf(out, n_bytes, "%s", texts[i].name);
             return;
         }
-    snprintf(out, n_bytes, "BERT-w%d-l%d", t->width, t->n_layers);
+    snprintf(out, n_bytes, "%s-w%d-l%d", t->kind == TW_TEXT_CLIP ? "CLIP" : "BERT", t->width,
+             t->n_layers);
 }
 
 void tw_arch_set_name(tw_arch *arch) {

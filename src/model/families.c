@@ -1,5 +1,6 @@
-/* Source: Chinese-CLIP cn_clip/clip/model.py (names, Wqkv variants) and the table of
- * transformers' convert_chinese_clip_original_pytorch_to_hf.py. */
+/* Source: Chinese-CLIP cn_clip/clip/model.py (names, Wqkv variants), the table of transformers'
+ * convert_chinese_clip_original_pytorch_to_hf.py, OpenAI CLIP clip/model.py, open_clip model.py
+ * (convert_to_custom_text_state_dict). */
 #include "model/families.h"
 
 #include <stddef.h>
@@ -40,37 +41,51 @@
         "t.blk.{i}.ln2.*", prefix "encoder.layer.{i}.output.LayerNorm.*", TW_RULE_PLAIN            \
     }
 
+/* OpenAI's names of an image tower, ViT or ModifiedResNet; Chinese-CLIP and open_clip kept them. */
+#define VISION_RULES                                                                               \
+    {"visual_projection.weight", "visual.proj", TW_RULE_TRANSPOSED},                               \
+        {"v.patch_embd.weight", "visual.conv1.weight", TW_RULE_PLAIN},                             \
+        {"v.class_embd", "visual.class_embedding", TW_RULE_PLAIN},                                 \
+        {"v.position_embd.weight", "visual.positional_embedding", TW_RULE_PLAIN},                  \
+        {"v.pre_ln.*", "visual.ln_pre.*", TW_RULE_PLAIN},                                          \
+        {"v.post_ln.*", "visual.ln_post.*", TW_RULE_PLAIN}, BLOCK_RULES("v.blk.{i}.", VIT_BLOCK),  \
+        {"v.stem.{i}.weight", "visual.conv{i}.weight", TW_RULE_PLAIN},                             \
+        BATCH_NORM("v.stem.{i}.bn", "visual.bn{i}"),                                               \
+        {"v.stage.{s}.{b}.conv{i}.weight", "visual.layer{s}.{b}.conv{i}.weight", TW_RULE_PLAIN},   \
+        BATCH_NORM("v.stage.{s}.{b}.conv{i}.bn", "visual.layer{s}.{b}.bn{i}"),                     \
+        {"v.stage.{s}.{b}.down.weight", "visual.layer{s}.{b}.downsample.0.weight", TW_RULE_PLAIN}, \
+        BATCH_NORM("v.stage.{s}.{b}.down.bn", "visual.layer{s}.{b}.downsample.1"),                 \
+        {"v.pool.position_embd.weight", "visual.attnpool.positional_embedding", TW_RULE_PLAIN},    \
+        {"v.pool.attn_q.*", "visual.attnpool.q_proj.*", TW_RULE_PLAIN},                            \
+        {"v.pool.attn_k.*", "visual.attnpool.k_proj.*", TW_RULE_PLAIN},                            \
+        {"v.pool.attn_v.*", "visual.attnpool.v_proj.*", TW_RULE_PLAIN}, {                          \
+        "v.pool.attn_out.*", "visual.attnpool.c_proj.*", TW_RULE_PLAIN                             \
+    }
+/* A transformer block of either tower. */
+#define BLOCK_RULES(canonical, source)                                                             \
+    STACKED(canonical, "*", source "attn.in_proj_*"),                                              \
+        {canonical "attn_out.*", source "attn.out_proj.*", TW_RULE_PLAIN},                         \
+        {canonical "ln1.*", source "ln_1.*", TW_RULE_PLAIN},                                       \
+        {canonical "ln2.*", source "ln_2.*", TW_RULE_PLAIN},                                       \
+        {canonical "ffn_down.*", source "mlp.c_fc.*", TW_RULE_PLAIN}, {                            \
+        canonical "ffn_up.*", source "mlp.c_proj.*", TW_RULE_PLAIN                                 \
+    }
+/* CLIP's text tower. */
+#define CLIP_TEXT_RULES(prefix)                                                                    \
+    {"text_projection.weight", prefix "text_projection", TW_RULE_TRANSPOSED},                      \
+        {"t.token_embd.weight", prefix "token_embedding.weight", TW_RULE_PLAIN},                   \
+        {"t.position_embd.weight", prefix "positional_embedding", TW_RULE_PLAIN},                  \
+        BLOCK_RULES("t.blk.{i}.", prefix "transformer.resblocks.{i}."), {                          \
+        "t.post_ln.*", prefix "ln_final.*", TW_RULE_PLAIN                                          \
+    }
+
 static const tw_name_rule original_rules[] = {
     {"logit_scale", "logit_scale", TW_RULE_PLAIN},
-    {"visual_projection.weight", "visual.proj", TW_RULE_TRANSPOSED},
     {"text_projection.weight", "text_projection", TW_RULE_TRANSPOSED},
-    /* ViT */
-    {"v.patch_embd.weight", "visual.conv1.weight", TW_RULE_PLAIN},
-    {"v.class_embd", "visual.class_embedding", TW_RULE_PLAIN},
-    {"v.position_embd.weight", "visual.positional_embedding", TW_RULE_PLAIN},
-    {"v.pre_ln.*", "visual.ln_pre.*", TW_RULE_PLAIN},
-    {"v.post_ln.*", "visual.ln_post.*", TW_RULE_PLAIN},
-    STACKED("v.blk.{i}.", "*", VIT_BLOCK "attn.in_proj_*"),
-    STACKED("v.blk.{i}.", "*", VIT_BLOCK "attn.Wqkv.*"),
-    {"v.blk.{i}.attn_out.*", VIT_BLOCK "attn.out_proj.*", TW_RULE_PLAIN},
-    {"v.blk.{i}.ln1.*", VIT_BLOCK "ln_1.*", TW_RULE_PLAIN},
-    {"v.blk.{i}.ln2.*", VIT_BLOCK "ln_2.*", TW_RULE_PLAIN},
-    {"v.blk.{i}.ffn_down.*", VIT_BLOCK "mlp.c_fc.*", TW_RULE_PLAIN},
-    {"v.blk.{i}.ffn_up.*", VIT_BLOCK "mlp.c_proj.*", TW_RULE_PLAIN},
-    /* ModifiedResNet */
-    {"v.stem.{i}.weight", "visual.conv{i}.weight", TW_RULE_PLAIN},
-    BATCH_NORM("v.stem.{i}.bn", "visual.bn{i}"),
-    {"v.stage.{s}.{b}.conv{i}.weight", "visual.layer{s}.{b}.conv{i}.weight", TW_RULE_PLAIN},
-    BATCH_NORM("v.stage.{s}.{b}.conv{i}.bn", "visual.layer{s}.{b}.bn{i}"),
-    {"v.stage.{s}.{b}.down.weight", "visual.layer{s}.{b}.downsample.0.weight", TW_RULE_PLAIN},
-    BATCH_NORM("v.stage.{s}.{b}.down.bn", "visual.layer{s}.{b}.downsample.1"),
-    {"v.pool.position_embd.weight", "visual.attnpool.positional_embedding", TW_RULE_PLAIN},
-    {"v.pool.attn_q.*", "visual.attnpool.q_proj.*", TW_RULE_PLAIN},
-    {"v.pool.attn_k.*", "visual.attnpool.k_proj.*", TW_RULE_PLAIN},
-    {"v.pool.attn_v.*", "visual.attnpool.v_proj.*", TW_RULE_PLAIN},
-    {"v.pool.attn_out.*", "visual.attnpool.c_proj.*", TW_RULE_PLAIN},
+    VISION_RULES,
     /* BERT, and what training with FlashAttention may leave */
     BERT_RULES("bert."),
+    STACKED("v.blk.{i}.", "*", VIT_BLOCK "attn.Wqkv.*"),
     STACKED("t.blk.{i}.", "*", BERT_LAYER "attention.self.Wqkv.*"),
     {"t.blk.{i}.attn_out.*", BERT_LAYER "attention.self.out_proj.*", TW_RULE_PLAIN},
     {NULL, NULL, TW_RULE_PLAIN},
@@ -86,6 +101,7 @@ static const tw_family original = {
     .vision_prefixes = STRINGS("visual."),
     .text_prefixes = STRINGS("bert.", "text_projection"),
     .activation = TW_QUICK_GELU,
+    .text_kind = TW_TEXT_BERT,
 };
 
 /* --------------------------------------------------------------- Chinese-CLIP, Hugging Face */
@@ -122,6 +138,63 @@ static const tw_family hugging_face = {
     .vision_prefixes = STRINGS("vision_model.", "visual_projection."),
     .text_prefixes = STRINGS("text_model.", "text_projection."),
     .activation = TW_QUICK_GELU,
+    .text_kind = TW_TEXT_BERT,
+};
+
+/* ---------------------------------------------------------------------- OpenAI CLIP, open_clip */
+
+static const tw_name_rule clip_rules[] = {
+    {"logit_scale", "logit_scale", TW_RULE_PLAIN},
+    VISION_RULES,
+    CLIP_TEXT_RULES(""),
+    {NULL, NULL, TW_RULE_PLAIN},
+};
+static const tw_name_rule custom_text_rules[] = {
+    {"logit_scale", "logit_scale", TW_RULE_PLAIN},
+    VISION_RULES,
+    CLIP_TEXT_RULES("text."),
+    {NULL, NULL, TW_RULE_PLAIN},
+};
+
+#define CLIP_IGNORED                                                                               \
+    STRINGS("*input_resolution", "context_length", "vocab_size", "*attn_mask",                     \
+            "*.num_batches_tracked")
+
+/* What only OpenAI's own files have: the three scalars beside the weights. */
+static const tw_family openai = {
+    .title = "OpenAI CLIP",
+    .text_signatures = STRINGS("input_resolution"),
+    .rules = clip_rules,
+    .ignored = CLIP_IGNORED,
+    .vision_prefixes = STRINGS("visual."),
+    .text_prefixes = STRINGS("transformer.", "token_embedding.", "positional_embedding",
+                             "ln_final.", "text_projection"),
+    .activation = TW_QUICK_GELU,
+    .text_kind = TW_TEXT_CLIP,
+    .resize_mode = TW_RESIZE_SHORTEST,
+    .head_width = 64,
+};
+/* Weights under the same names by anybody: names do not tell the activation. */
+static const tw_family clip = {
+    .title = "CLIP",
+    .text_signatures = STRINGS("token_embedding.weight"),
+    .rules = clip_rules,
+    .ignored = CLIP_IGNORED,
+    .vision_prefixes = STRINGS("visual."),
+    .text_prefixes = STRINGS("transformer.", "token_embedding.", "positional_embedding",
+                             "ln_final.", "text_projection"),
+    .text_kind = TW_TEXT_CLIP,
+    .resize_mode = TW_RESIZE_SHORTEST,
+};
+static const tw_family custom_text = {
+    .title = "open_clip",
+    .text_signatures = STRINGS("text.token_embedding.weight"),
+    .rules = custom_text_rules,
+    .ignored = CLIP_IGNORED,
+    .vision_prefixes = STRINGS("visual."),
+    .text_prefixes = STRINGS("text."),
+    .text_kind = TW_TEXT_CLIP,
+    .resize_mode = TW_RESIZE_SHORTEST,
 };
 
 /* ------------------------------------------------------------------- recognised, but not read */
@@ -130,18 +203,17 @@ static const tw_family siglip = {
     .title = "SigLIP",
     .text_signatures = STRINGS("logit_bias", "text_model.head.weight"),
 };
-static const tw_family openai_jit = {
-    .title = "OpenAI CLIP",
-    .text_signatures = STRINGS("input_resolution", "visual.input_resolution"),
+static const tw_family coca = {
+    .title = "CoCa",
+    .text_signatures = STRINGS("text_decoder.*", "text.cls_emb"),
 };
-static const tw_family openai = {
-    .title = "OpenAI CLIP or open_clip",
-    .text_signatures = STRINGS("token_embedding.weight"),
+static const tw_family timm = {
+    .title = "open_clip with an image tower of timm",
+    .text_signatures = STRINGS("visual.trunk.*"),
 };
-static const tw_family open_clip_custom = {
-    .title = "open_clip",
-    .text_signatures =
-        STRINGS("text.token_embedding.weight", "text.transformer.*", "visual.trunk.*"),
+static const tw_family hugging_face_text = {
+    .title = "open_clip with a text tower of Hugging Face",
+    .text_signatures = STRINGS("text.transformer.embeddings.*", "text.transformer.encoder.*"),
 };
 static const tw_family hugging_face_clip = {
     .title = "Hugging Face CLIP",
@@ -149,6 +221,6 @@ static const tw_family hugging_face_clip = {
 };
 
 const tw_family *const tw_families[] = {
-    &original,         &hugging_face,      &siglip, &openai_jit, &openai,
-    &open_clip_custom, &hugging_face_clip, NULL,
+    &original, &hugging_face,      &siglip,      &coca, &timm, &hugging_face_text, &openai,
+    &clip,     &hugging_face_clip, &custom_text, NULL,
 };

@@ -14,7 +14,7 @@ typedef struct tw_metadata {
     tw_recipe recipe;
     float logit_scale;
     tw_dtype file_type;            /* of most matrices: f32, f16 or bf16 */
-    const tw_tokenizer *tokenizer; /* NULL without a text tower */
+    const tw_tokenizer *tokenizer; /* NULL without a text tower, or without its vocabulary */
     tw_provenance provenance;
 } tw_metadata;
 
@@ -25,6 +25,7 @@ void tw_metadata_put(tw_gguf_writer *w, const tw_metadata *m);
  * TW_ERR_LIMIT. */
 tw_status tw_metadata_read(const tw_gguf *g, tw_metadata *out, tw_error *err);
 
+/* *out is NULL for a CLIP text tower whose file has no vocabulary. */
 tw_status tw_metadata_read_tokenizer(const tw_gguf *g, int32_t vocab_size, tw_tokenizer **out,
                                      tw_error *err);
 

@@ -62,11 +62,11 @@ static void put_recipe(tw_gguf_writer *w, const tw_recipe *r) {
 
 static void put_text(tw_gguf_writer *w, const tw_arch *arch) {
     const tw_text_config *t = &arch->text;
-    tw_gguf_put_string(w, "tuwen.text.kind", "bert");
+    tw_gguf_put_string(w, "tuwen.text.kind", t->kind == TW_TEXT_CLIP ? "clip" : "bert");
     tw_gguf_put_string(w, "tuwen.text.activation", tw_activation_name(t->activation));
     put_u32(w, "tuwen.text.vocab_size", t->vocab_size);
     put_u32(w, "tuwen.text.position_count", t->n_positions);
-    put_u32(w, "tuwen.text.token_type_count", t->n_token_types);
+    if (t->kind == TW_TEXT_BERT) put_u32(w, "tuwen.text.token_type_count", t->n_token_types);
     put_u32(w, "clip.text.context_length", t->context_length);
     put_u32(w, "clip.text.embedding_length", t->width);
     put_u32(w, "clip.text.feed_forward_length", t->mlp_width);
@@ -115,6 +115,6 @@ void tw_metadata_put(tw_gguf_writer *w, const tw_metadata *m) {
     }
     if (m->arch.text.kind != TW_TEXT_NONE) {
         put_text(w, &m->arch);
-        put_tokenizer(w, m->tokenizer);
+        if (m->tokenizer) put_tokenizer(w, m->tokenizer);
     }
 }

@@ -129,16 +129,17 @@ static tw_status read_recipe(const tw_gguf *g, int32_t image_size, tw_recipe *r,
 }
 
 static tw_status read_text(const tw_gguf *g, tw_arch *arch, tw_error *err) {
-    static const char *const kinds[] = {"", "bert"};
+    static const char *const kinds[] = {"", "bert", "clip"};
     tw_text_config *t = &arch->text;
     int kind = 0;
     int32_t embed_dim;
-    TW_TRY(get_word(g, "tuwen.text.kind", kinds, 2, &kind, err));
+    TW_TRY(get_word(g, "tuwen.text.kind", kinds, 3, &kind, err));
     t->kind = (tw_text_kind)kind;
     TW_TRY(read_activation(g, "tuwen.text.activation", &t->activation, err));
     TW_TRY(get_i32(g, "tuwen.text.vocab_size", &t->vocab_size, err));
     TW_TRY(get_i32(g, "tuwen.text.position_count", &t->n_positions, err));
-    TW_TRY(get_i32(g, "tuwen.text.token_type_count", &t->n_token_types, err));
+    if (t->kind == TW_TEXT_BERT)
+        TW_TRY(get_i32(g, "tuwen.text.token_type_count", &t->n_token_types, err));
     TW_TRY(get_i32(g, "clip.text.context_length", &t->context_length, err));
     TW_TRY(get_i32(g, "clip.text.embedding_length", &t->width, err));
     TW_TRY(get_i32(g, "clip.text.feed_forward_length", &t->mlp_width, err));

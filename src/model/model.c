@@ -76,6 +76,8 @@ static tw_status parse(tw_model *m, const void *data, size_t n_bytes, tw_error *
     /* Weights before the tokenizer: the table of embeddings proves the size of the vocabulary. */
     TW_TRY(bind_weights(m, err));
     if (m->arch.text.kind == TW_TEXT_NONE) return TW_OK;
+    if (m->arch.text.kind == TW_TEXT_CLIP && !tw_gguf_find(m->gguf, "tokenizer.ggml.model"))
+        return TW_OK;
     return tw_metadata_read_tokenizer(m->gguf, m->arch.text.vocab_size, &m->tokenizer, err);
 }
 

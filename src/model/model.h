@@ -54,8 +54,9 @@ typedef struct tw_vision_weights {
 typedef struct tw_text_weights {
     tw_tensor token;    /* [vocab, W] */
     tw_tensor position; /* [n_positions, W] */
-    tw_tensor type;     /* [n_token_types, W]; row 0 is added to every token */
-    tw_norm_weights embed_norm;
+    tw_tensor type;     /* BERT: [n_token_types, W]; row 0 is added to every token */
+    tw_norm_weights embed_norm; /* BERT */
+    tw_norm_weights final_norm; /* CLIP */
     tw_block_weights *blocks; /* [n_layers] */
     tw_tensor projection;     /* [E, W] */
 } tw_text_weights;

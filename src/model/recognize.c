@@ -118,13 +118,15 @@ static tw_status measure_text(tw_source *s, tw_arch *arch, int32_t *embed_dim, t
                        "no text tower: tensor '%s' is missing; --vision-only converts without it",
                        tw_source_expected_name(s, "t.token_embd.weight", name, sizeof name));
     TW_TRY(need(s, "t.token_embd.weight", 2, &t, err));
-    x->kind = TW_TEXT_BERT;
+    x->kind = tw_source_family(s)->text_kind;
     x->vocab_size = (int32_t)t.shape[0];
     x->width = (int32_t)t.shape[1];
     TW_TRY(need(s, "t.position_embd.weight", 2, &t, err));
     x->n_positions = (int32_t)t.shape[0];
-    TW_TRY(need(s, "t.token_type_embd.weight", 2, &t, err));
-    x->n_token_types = (int32_t)t.shape[0];
+    if (x->kind == TW_TEXT_BERT) {
+        TW_TRY(need(s, "t.token_type_embd.weight", 2, &t, err));
+        x->n_token_types = (int32_t)t.shape[0];
+    }
     x->n_layers = count_blocks(s, "t", 0);
     TW_TRY(need(s, "t.blk.0.ffn_down.weight", 2, &t, err));
     x->mlp_width = (int32_t)t.shape[0];
@@ -165,6 +167,18 @@ static tw_status compare_vision(const tw_expectation *e, const tw_arch *arch, tw
 }
 
 static tw_status compare_text(const tw_text_config *x, const tw_text_config *t, tw_error *err) {
+    if (x->kind != t->kind)
+        return tw_fail(err, TW_ERR_MISMATCH,
+                       "text tower: the configuration is of a %s, the checkpoint has a %s",
+                       x->kind == TW_TEXT_BERT ? "BERT" : "CLIP transformer",
+                       t->kind == TW_TEXT_BERT ? "BERT" : "CLIP transformer");
+    if (t->kind == TW_TEXT_CLIP) {
+        TW_TRY(same("text_cfg.vocab_size", x->vocab_size, t->vocab_size, err));
+        TW_TRY(same("text_cfg.width", x->width, t->width, err));
+        TW_TRY(same("text_cfg.layers", x->n_layers, t->n_layers, err));
+        TW_TRY(same("text_cfg.mlp width", x->mlp_width, t->mlp_width, err));
+        return same("text_cfg.context_length", x->n_positions, t->n_positions, err);
+    }
     TW_TRY(same("vocab_size", x->vocab_size, t->vocab_size, err));
     TW_TRY(same("text_hidden_size", x->width, t->width, err));
     TW_TRY(same("text_num_hidden_layers", x->n_layers, t->n_layers, err));
@@ -198,6 +212,26 @@ static tw_status settle_heads(const char *tower, const char *options, int64_t wi
     return TW_OK;
 }
 
+/* OpenAI's models have heads of 64 whatever the width. */
+static int32_t family_head_width(const tw_source *s, const tw_expectation *e) {
+    return e->openai ? 64 : tw_source_family(s)->head_width;
+}
+
+/* Activation of both towers of a CLIP model, of the image tower of the others. */
+static tw_status settle_activation(const tw_source *s, const tw_expectation *e, tw_activation *out,
+                                   tw_error *err) {
+    const tw_family *f = tw_source_family(s);
+    *out = e->activation   ? e->activation
+           : e->openai     ? TW_QUICK_GELU
+           : f->activation ? f->activation
+                           : e->clip_activation;
+    if (*out != TW_ACT_NONE) return TW_OK;
+    return tw_fail(err, TW_ERR_AMBIGUOUS,
+                   "the file does not tell the activation; give --activation quick_gelu (OpenAI's "
+                   "weights, names with -quickgelu) or gelu (other open_clip weights), or --arch "
+                   "with the model's open_clip_config.json");
+}
+
 static tw_status settle_vision(const tw_source *s, const tw_expectation *e, tw_arch *arch,
                                tw_error *err) {
     tw_vision_config *v = &arch->vision;
@@ -205,35 +239,49 @@ static tw_status settle_vision(const tw_source *s, const tw_expectation *e, tw_a
     int64_t width = vit ? v->width : tw_pool_width(v);
     TW_TRY(settle_heads("image", "--head-width or --vision-config", width, e->vision_head_width,
                         e->vision ? e->vision->head_width : 0,
-                        vit ? tw_vision_head_width(v->width) : TW_POOL_HEAD_WIDTH, &v->head_width,
-                        &v->n_heads, err));
+                        !vit                      ? TW_POOL_HEAD_WIDTH
+                        : family_head_width(s, e) ? family_head_width(s, e)
+                                                  : tw_vision_head_width(v->width),
+                        &v->head_width, &v->n_heads, err));
     v->norm_eps = TW_VISION_EPS;
-    v->activation = e->activation ? e->activation
-                    : !vit        ? TW_RELU
-                                  : tw_source_family(s)->activation;
+    v->activation = TW_RELU;
+    /* In a CLIP model with a ModifiedResNet the option is about the text tower. */
+    if (vit)
+        TW_TRY(settle_activation(s, e, &v->activation, err));
+    else if (tw_source_family(s)->text_kind == TW_TEXT_BERT && e->activation)
+        v->activation = e->activation;
     if (vit == (v->activation == TW_RELU))
         return tw_fail(err, TW_ERR_ARGUMENT, "activation %s does not belong to a %s",
                        tw_activation_name(v->activation), vit ? "ViT" : "ModifiedResNet");
     return TW_OK;
 }
 
-static tw_status settle_text(const tw_expectation *e, tw_text_config *t, tw_error *err) {
+static tw_status settle_text(const tw_source *s, const tw_expectation *e, tw_text_config *t,
+                             tw_error *err) {
+    bool bert = t->kind == TW_TEXT_BERT;
     int32_t head_width, configured = 0;
     if (e->text) configured = e->text->width / e->text->n_heads;
-    TW_TRY(settle_heads("text", "--text-head-width or --text-config", t->width, e->text_head_width,
-                        configured, tw_text_head_width(t->width), &head_width, &t->n_heads, err));
+    TW_TRY(settle_heads(
+        "text", bert ? "--text-head-width or --text-config" : "--text-head-width or --arch",
+        t->width, e->text_head_width, configured,
+        family_head_width(s, e) ? family_head_width(s, e) : tw_text_head_width(t->width),
+        &head_width, &t->n_heads, err));
     t->activation = TW_GELU_ERF;
-    t->norm_eps = TW_BERT_EPS;
-    t->context_length =
-        e->context_length ? e->context_length : TW_MIN(TW_DEFAULT_CONTEXT, t->n_positions);
+    if (!bert) TW_TRY(settle_activation(s, e, &t->activation, err));
+    t->norm_eps = bert ? TW_BERT_EPS : TW_VISION_EPS;
+    t->context_length = e->context_length ? e->context_length
+                        : bert            ? TW_MIN(TW_DEFAULT_CONTEXT, t->n_positions)
+                                          : t->n_positions;
     if (t->context_length >= 2 && t->context_length <= t->n_positions) return TW_OK;
     return tw_fail(err, TW_ERR_ARGUMENT, "context length %d, the text tower takes 2..%d",
                    t->context_length, t->n_positions);
 }
 
-tw_status tw_recognize(tw_source *source, const tw_expectation *expected, tw_arch *out,
-                       tw_error *err) {
+tw_status tw_recognize(tw_source *source, const tw_expectation *said, tw_arch *out, tw_error *err) {
+    tw_expectation copy = *said, *expected = &copy;
     *out = (tw_arch){.struct_size = sizeof *out};
+    if (copy.text && copy.text_implied && copy.text->kind != tw_source_family(source)->text_kind)
+        copy.text = NULL;
     if (expected->vision_only && expected->text_only)
         return tw_fail(err, TW_ERR_ARGUMENT, "vision only and text only leave no tower");
     if (!expected->text_only) {
@@ -250,7 +298,7 @@ tw_status tw_recognize(tw_source *source, const tw_expectation *expected, tw_arc
                            out->embed_dim, embed_dim);
         out->embed_dim = embed_dim;
         if (expected->text) TW_TRY(compare_text(expected->text, &out->text, err));
-        TW_TRY(settle_text(expected, &out->text, err));
+        TW_TRY(settle_text(source, expected, &out->text, err));
     }
     TW_TRY(tw_arch_check(out, err));
     tw_arch_set_name(out);

@@ -113,6 +113,16 @@ static const row bert_end_rows[] = {
     {"text_projection.weight", IN_TEXT(projection), MATRIX, {E, W}},
 };
 
+/* The names are clip.cpp's. */
+static const row clip_text_rows[] = {
+    {"t.token_embd.weight", IN_TEXT(token), MATRIX, {V, W}},
+    {"t.position_embd.weight", IN_TEXT(position), VECTOR, {N, W}},
+};
+static const row clip_text_end_rows[] = {
+    NORM("t.post_ln", IN_TEXT(final_norm), W),
+    {"text_projection.weight", IN_TEXT(projection), MATRIX, {E, W}},
+};
+
 /* What is being added where, and what the extents mean there. */
 typedef struct place {
     tw_schema *schema;
@@ -238,12 +248,29 @@ static tw_status add_bert(tw_schema *s, const tw_arch *arch, tw_error *err) {
     return TW_OK;
 }
 
+static tw_status add_clip_text(tw_schema *s, const tw_arch *arch, tw_error *err) {
+    const tw_text_config *t = &arch->text;
+    place at = {.schema = s,
+                .group = TW_SLOT_TEXT,
+                .prefix = "",
+                .extents = {[W] = t->width,
+                            [M] = t->mlp_width,
+                            [E] = arch->embed_dim,
+                            [N] = t->n_positions,
+                            [V] = t->vocab_size}};
+    ADD(&at, clip_text_rows);
+    TW_TRY(add_blocks(at, TW_SLOT_TEXT_BLOCK, "t", t->n_layers, err));
+    ADD(&at, clip_text_end_rows);
+    return TW_OK;
+}
+
 tw_status tw_schema_build(const tw_arch *arch, tw_schema *out, tw_error *err) {
     *out = (tw_schema){0};
     tw_status status = TW_OK;
     if (arch->vision.kind == TW_VISION_VIT) TW_CHECK(add_vit(out, arch, err));
     if (arch->vision.kind == TW_VISION_RESNET) TW_CHECK(add_resnet(out, arch, err));
     if (arch->text.kind == TW_TEXT_BERT) TW_CHECK(add_bert(out, arch, err));
+    if (arch->text.kind == TW_TEXT_CLIP) TW_CHECK(add_clip_text(out, arch, err));
 done:
     if (status != TW_OK) tw_schema_free(out);
     return status;

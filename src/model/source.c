@@ -78,13 +78,14 @@ static tw_status detect_family(tw_source *s, tw_error *err) {
         for (f = tw_families; *f; f++)
             if (has_any(s, (*f)->vision_signatures)) break;
     if (!*f)
-        return tw_fail(
-            err, TW_ERR_UNSUPPORTED,
-            "not a Chinese-CLIP checkpoint: %zu tensors, the first is '%s', none is '%s'", s->n,
-            s->entries[0].tensor->name, tw_families[0]->text_signatures[0]);
+        return tw_fail(err, TW_ERR_UNSUPPORTED,
+                       "not a CLIP checkpoint: %zu tensors, the first is '%s', none is '%s' or "
+                       "'token_embedding.weight'",
+                       s->n, s->entries[0].tensor->name, tw_families[0]->text_signatures[0]);
     if (!(*f)->rules)
         return tw_fail(err, TW_ERR_UNSUPPORTED,
-                       "this is a%s %s checkpoint; only Chinese-CLIP ones are read",
+                       "this is a%s %s checkpoint; only Chinese-CLIP, OpenAI CLIP and open_clip's "
+                       "CLIP ones are read",
                        strchr("AEIOaeio", (*f)->title[0]) ? "n" : "", (*f)->title);
     s->family = *f;
     return TW_OK;

@@ -38,7 +38,7 @@ tw_status tw_bert_encode(tw_backend_state *s, const tw_token_rows *rows, float *
     size_t w = (size_t)c->width, n = rows->n, n_tokens = rows->offset[n], longest = 0;
     for (size_t i = 0; i < n; i++)
         longest = TW_MAX(longest, rows->offset[i + 1] - rows->offset[i]);
-    tw_sequences seq = {rows->offset, n, n_tokens, longest};
+    tw_sequences seq = {rows->offset, n, n_tokens, longest, false};
     tw_transformer t = {
         .stage = "bert.encoder.layer",
         .blocks = bert->blocks,

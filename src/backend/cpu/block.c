@@ -1,4 +1,5 @@
-/* Transformer blocks, pre-norm (ViT) and post-norm (BERT), over sequences of any lengths. */
+/* Transformer blocks, pre-norm (ViT, CLIP's text tower) and post-norm (BERT), over sequences of any
+ * lengths. */
 #include "backend/cpu/cpu.h"
 
 #include "base/pool.h"
@@ -24,10 +25,14 @@ static void attention_unit(const attention_job *job, size_t u, float *scratch) {
     size_t i = u / a->n_heads, column = u % a->n_heads * a->head_width;
     size_t begin = a->seq->offset[i], n_kv = a->seq->offset[i + 1] - begin;
     size_t q_row = a->one_query ? i : begin, n_q = a->one_query ? 1 : n_kv;
-    job->kernels->attention_f32(
-        a->q + q_row * a->ldq + column, a->ldq, a->k + begin * a->ldk + column, a->ldk,
-        a->v + begin * a->ldv + column, a->ldv, n_q, n_kv, a->head_width,
-        1.0f / sqrtf((float)a->head_width), a->out + q_row * a->ldo + column, a->ldo, scratch);
+    /* A causal query is a call of its own with as many keys as it sees: exact without a mask. */
+    size_t rows = a->causal ? 1 : n_q;
+    for (size_t r = 0; r < n_q; r += rows)
+        job->kernels->attention_f32(
+            a->q + (q_row + r) * a->ldq + column, a->ldq, a->k + begin * a->ldk + column, a->ldk,
+            a->v + begin * a->ldv + column, a->ldv, rows, a->causal ? r + 1 : n_kv, a->head_width,
+            1.0f / sqrtf((float)a->head_width), a->out + (q_row + r) * a->ldo + column, a->ldo,
+            scratch);
 }
 
 /* A task owns one slot of scratch and takes every n_slots-th unit. */
@@ -74,7 +79,7 @@ typedef struct buffers {
     float *mixed;  /* [T, W] heads' output */
     float *hidden; /* [T, M] */
     float *attention;
-    float *first; /* [n, W] queries of the last block */
+    float *wanted; /* [n, W] rows the queries of the last block come from */
 } buffers;
 
 size_t tw_transformer_scratch(const tw_backend_state *s, const tw_transformer *t,
@@ -104,7 +109,7 @@ static void project_qkv(tw_backend_state *s, const tw_block *b, const float *x, 
     run(s, x, w, n_rows, &b->v, qkv + 2 * w, 3 * w);
 }
 
-/* Only keys and values of all rows; queries come from the first rows. */
+/* Only keys and values of all rows; queries come from the wanted rows. */
 static void project_kv(tw_backend_state *s, const tw_block *b, const float *x, size_t n_rows,
                        size_t w, float *qkv) {
     if (w % s->kernels->nr == 0) {
@@ -116,9 +121,11 @@ static void project_kv(tw_backend_state *s, const tw_block *b, const float *x, s
     run(s, x, w, n_rows, &b->v, qkv + 2 * w, 3 * w);
 }
 
-static void gather_first(const tw_sequences *seq, const float *x, size_t w, float *out) {
-    for (size_t i = 0; i < seq->n; i++)
-        memcpy(out + i * w, x + seq->offset[i] * w, w * sizeof *out);
+static void gather_wanted(const tw_sequences *seq, const float *x, size_t w, float *out) {
+    for (size_t i = 0; i < seq->n; i++) {
+        size_t row = seq->last_wanted ? seq->offset[i + 1] - 1 : seq->offset[i];
+        memcpy(out + i * w, x + row * w, w * sizeof *out);
+    }
 }
 
 /* Attention of one block. `x` is the block's input, `normed` what the projections read (LN of x
@@ -142,27 +149,29 @@ static void attend(tw_backend_state *s, const tw_transformer *t, const tw_block 
     };
     if (last) {
         project_kv(s, b, normed, seq->n_rows, w, f->qkv);
-        gather_first(seq, normed, w, f->first);
-        /* The q columns of qkv are free: queries of the first rows go to its first n rows. */
-        run(s, f->first, w, seq->n, &b->q, f->qkv, 3 * w);
+        gather_wanted(seq, normed, w, f->wanted);
+        /* The q columns of qkv are free: queries of the wanted rows go to its first n rows. The
+         * last row sees all others, so a causal tower needs nothing special here. */
+        run(s, f->wanted, w, seq->n, &b->q, f->qkv, 3 * w);
         a.one_query = true;
     } else {
         project_qkv(s, b, normed, seq->n_rows, w, f->qkv);
+        a.causal = t->causal;
     }
     tw_run_attention(s, &a);
 }
 
 /* x = x + out(attn(ln1(x))); x = x + fc2(act(fc1(ln2(x)))) on `rows` rows after attention. */
 static void pre_norm_block(tw_backend_state *s, const tw_transformer *t, const tw_block *b,
-                           const tw_sequences *seq, float *x, bool last, float *first_rows,
+                           const tw_sequences *seq, float *x, bool last, float *wanted_rows,
                            const buffers *f) {
     size_t w = t->width, rows = last ? seq->n : seq->n_rows;
     tw_run_layer_norm(s, x, w, &b->ln1, t->eps, seq->n_rows, w, f->normed, w);
     attend(s, t, b, seq, f->normed, last, f);
     float *y = x;
     if (last) {
-        gather_first(seq, x, w, first_rows);
-        y = first_rows;
+        gather_wanted(seq, x, w, wanted_rows);
+        y = wanted_rows;
     }
     tw_product out = {.a = f->mixed,
                       .lda = w,
@@ -195,14 +204,14 @@ static void pre_norm_block(tw_backend_state *s, const tw_transformer *t, const t
 
 /* x = ln1(x + out(attn(x))); x = ln2(x + fc2(act(fc1(x)))). */
 static void post_norm_block(tw_backend_state *s, const tw_transformer *t, const tw_block *b,
-                            const tw_sequences *seq, float *x, bool last, float *first_rows,
+                            const tw_sequences *seq, float *x, bool last, float *wanted_rows,
                             const buffers *f) {
     size_t w = t->width, rows = last ? seq->n : seq->n_rows;
     attend(s, t, b, seq, x, last, f);
     float *y = x;
     if (last) {
-        gather_first(seq, x, w, first_rows);
-        y = first_rows;
+        gather_wanted(seq, x, w, wanted_rows);
+        y = wanted_rows;
     }
     tw_product out = {.a = f->mixed,
                       .lda = w,
@@ -235,26 +244,26 @@ static void post_norm_block(tw_backend_state *s, const tw_transformer *t, const 
 }
 
 void tw_run_transformer(tw_backend_state *s, const tw_transformer *t, const tw_sequences *seq,
-                        float *x, float *first_rows) {
+                        float *x, float *wanted_rows) {
     size_t rows = seq->n_rows, w = t->width;
     buffers f = {
         .normed = tw_scratch_take(s, rows * w),
         .mixed = tw_scratch_take(s, rows * w),
         .qkv = tw_scratch_take(s, rows * 3 * w),
         .hidden = tw_scratch_take(s, rows * t->mlp_width),
-        .first = tw_scratch_take(s, seq->n * w),
+        .wanted = tw_scratch_take(s, seq->n * w),
     };
     f.attention = tw_scratch_take(s, tw_attention_scratch(s, seq, t->n_heads, w / t->n_heads));
     for (int i = 0; i < t->n_layers; i++) {
         /* An observer wants whole stages; the shortcut of the last block would hide rows. */
         bool last = i + 1 == t->n_layers && !s->observer;
         (t->post_norm ? post_norm_block : pre_norm_block)(s, t, &t->blocks[i], seq, x, last,
-                                                          first_rows, &f);
+                                                          wanted_rows, &f);
         if (s->observer) {
             char stage[64];
             snprintf(stage, sizeof stage, "%s.%d", t->stage, i);
             tw_observe(s, stage, x, rows, w, w);
         }
     }
-    if (s->observer || t->n_layers == 0) gather_first(seq, x, w, first_rows);
+    if (s->observer || t->n_layers == 0) gather_wanted(seq, x, w, wanted_rows);
 }

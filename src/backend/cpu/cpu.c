@@ -65,7 +65,8 @@ static tw_status encode_tokens(tw_backend_state *s, const tw_token_rows *rows, f
                                tw_error *err) {
     if (!s->weights->has_text)
         return tw_fail(err, TW_ERR_UNSUPPORTED, "this encoder has no text tower");
-    return tw_bert_encode(s, rows, features, err);
+    return s->model->arch.text.kind == TW_TEXT_CLIP ? tw_clip_text_encode(s, rows, features, err)
+                                                    : tw_bert_encode(s, rows, features, err);
 }
 
 const tw_backend tw_backend_cpu = {

@@ -65,12 +65,20 @@ typedef struct tw_bert {
     tw_matrix projection;          /* [E, W] */
 } tw_bert;
 
+typedef struct tw_clip_text {
+    float *position;               /* [n_positions, W] */
+    tw_block *blocks;              /* [n_layers] */
+    tw_norm final;
+    tw_matrix projection;          /* [E, W] */
+} tw_clip_text;
+
 /* What clones share. Every allocation is remembered in `owned`. */
 typedef struct tw_weights {
     atomic_int n_users;
     tw_vit vit;
     tw_resnet resnet;
     tw_bert bert;
+    tw_clip_text clip_text;
     bool has_vision, has_text;
     void **owned;
     size_t n_owned, capacity_owned;
@@ -151,6 +159,7 @@ typedef struct tw_sequences {
     const size_t *offset; /* [n + 1] */
     size_t n;
     size_t n_rows, longest;
+    bool last_wanted; /* the last row of each sequence is what is wanted of it; else its first */
 } tw_sequences;
 
 typedef struct tw_transformer {
@@ -161,17 +170,18 @@ typedef struct tw_transformer {
     tw_act act;
     float eps;
     bool post_norm;         /* BERT: LayerNorm after the residual sum */
+    bool causal;            /* a row sees itself and the rows before it; needs last_wanted */
 } tw_transformer;
 
 /* Floats of scratch that tw_run_transformer() carves. */
 size_t tw_transformer_scratch(const tw_backend_state *s, const tw_transformer *t,
                               const tw_sequences *seq);
 
-/* x [n_rows, W] through all blocks. Only row 0 of each sequence is wanted: first_rows [n, W].
+/* x [n_rows, W] through all blocks. Only one row of each sequence is wanted: wanted_rows [n, W].
  * The last block therefore computes queries, output and MLP for those rows only, which changes
  * nothing in them: rows meet only as keys and values. */
 void tw_run_transformer(tw_backend_state *s, const tw_transformer *t, const tw_sequences *seq,
-                        float *x, float *first_rows);
+                        float *x, float *wanted_rows);
 
 /* One attention of n_q = 1 or all rows: used by the blocks and the attention pool. Sequence i has
  * queries q_rows(i).. and keys/values at rows offset[i].. */
@@ -182,6 +192,7 @@ typedef struct tw_attention {
     size_t ldo;
     size_t n_heads, head_width;
     bool one_query; /* query and output row i belong to sequence i; else rows as the keys */
+    bool causal;    /* a query sees the keys up to its own row; not with one_query */
     const tw_sequences *seq;
     float *scratch; /* tw_attention_scratch() floats */
 } tw_attention;
@@ -189,12 +200,14 @@ size_t tw_attention_scratch(const tw_backend_state *s, const tw_sequences *seq, 
                             size_t head_width);
 void tw_run_attention(tw_backend_state *s, const tw_attention *a);
 
-/* ------------------------------------------------------------- vit.c, resnet.c, bert.c */
+/* ---------------------------------------------- vit.c, resnet.c, bert.c, clip_text.c */
 tw_status tw_vit_encode(tw_backend_state *s, const float *pixels, size_t n, float *features,
                         tw_error *err);
 tw_status tw_resnet_encode(tw_backend_state *s, const float *pixels, size_t n, float *features,
                            tw_error *err);
 tw_status tw_bert_encode(tw_backend_state *s, const tw_token_rows *rows, float *features,
                          tw_error *err);
+tw_status tw_clip_text_encode(tw_backend_state *s, const tw_token_rows *rows, float *features,
+                              tw_error *err);
 
 #endif

@@ -185,7 +185,7 @@ static void attention_pool(tw_backend_state *s, const map *in, float *features) 
     size_t offset[4097];
     for (size_t i = 0; i <= n; i++)
         offset[i] = i * (hw + 1);
-    tw_sequences seq = {offset, n, rows, hw + 1};
+    tw_sequences seq = {offset, n, rows, hw + 1, false};
     size_t n_heads = (size_t)s->model->arch.vision.n_heads;
     float *tokens = tw_scratch_take(s, rows * c);
     float *k = tw_scratch_take(s, rows * c), *v = tw_scratch_take(s, rows * c);
@@ -296,7 +296,7 @@ tw_status tw_resnet_encode(tw_backend_state *s, const float *pixels, size_t n, f
     size_t side = (size_t)c->image_size / 32, wide = (size_t)c->width * 32;
     size_t rows = n * (side * side + 1), windows = conv_slots(s) * STEP * widest;
     size_t offset[2] = {0, side * side + 1};
-    tw_sequences one = {offset, n, rows, side * side + 1};
+    tw_sequences one = {offset, n, rows, side * side + 1, false};
     TW_TRY(tw_scratch_reset(
         s,
         4 * tw_scratch_room(n * largest) + tw_scratch_room(windows) +

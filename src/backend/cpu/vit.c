@@ -62,7 +62,7 @@ tw_status tw_vit_encode(tw_backend_state *s, const float *pixels, size_t n, floa
     size_t offset[4097];
     for (size_t i = 0; i <= n; i++)
         offset[i] = i * n_tokens;
-    tw_sequences seq = {offset, n, rows, n_tokens};
+    tw_sequences seq = {offset, n, rows, n_tokens, false};
     tw_transformer t = {
         .stage = "visual.transformer.resblocks",
         .blocks = vit->blocks,

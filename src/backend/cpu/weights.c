@@ -179,6 +179,14 @@ static tw_status load_bert(loader *l, const tw_model *model, tw_bert *bert) {
     return load_plain(l, &t->projection, &bert->projection);
 }
 
+static tw_status load_clip_text(loader *l, const tw_model *model, tw_clip_text *text) {
+    const tw_text_weights *t = &model->text;
+    TW_TRY(load_floats(l, &t->position, &text->position));
+    TW_TRY(load_norm(l, &t->final_norm, &text->final));
+    TW_TRY(load_blocks(l, t->blocks, model->arch.text.n_layers, &text->blocks));
+    return load_plain(l, &t->projection, &text->projection);
+}
+
 /* --------------------------------------------------------------------------------- ResNet */
 
 typedef struct fold_context {
@@ -275,7 +283,9 @@ tw_status tw_weights_load(const tw_model *model, tw_pool *pool, const tw_kernels
     if (w->has_vision)
         TW_CHECK(model->arch.vision.kind == TW_VISION_VIT ? load_vit(&l, model, &w->vit)
                                                           : load_resnet(&l, model, &w->resnet));
-    if (w->has_text) TW_CHECK(load_bert(&l, model, &w->bert));
+    if (w->has_text)
+        TW_CHECK(model->arch.text.kind == TW_TEXT_CLIP ? load_clip_text(&l, model, &w->clip_text)
+                                                       : load_bert(&l, model, &w->bert));
 done:
     if (status != TW_OK) {
         tw_weights_release(w);

@@ -1,4 +1,5 @@
-/* Configuration files of any bytes, read as both kinds. */
+/* Configuration files of any bytes, read as all kinds. */
+#include "convert/clip_config.h"
 #include "convert/config.h"
 #include "model/arch.h"
 
@@ -6,7 +7,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
+static void read_clip(const uint8_t *data, size_t n_bytes) {
+    tw_clip_config c;
+    tw_error err = TW_ERROR_INIT;
+    bool found;
+    tw_status status = tw_clip_config_parse(data, n_bytes, &c, &found, &err);
+    if (status != err.status) abort();
+    if (status != TW_OK || !found) return;
+    if (c.vision.n_heads < 1 || c.text.n_heads < 1) abort();
+    tw_arch arch = {sizeof arch, "", c.embed_dim, c.vision, c.text};
+    tw_arch_check(&arch, &err);
+    tw_arch_set_name(&arch);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
+    read_clip(data, n_bytes);
     tw_arch arch = {.struct_size = sizeof arch};
     tw_error err = TW_ERROR_INIT;
     tw_status vision = tw_vision_config_parse(data, n_bytes, &arch.vision, &arch.embed_dim, &err);

@@ -348,9 +348,42 @@ static void cancelling_leaves_nothing(void **state) {
     assert_int_equal(calls, 78 + 1);
 }
 
+#define OPEN_CLIP "checkpoints/tiny_openclip_gelu/"
+
+/* open_clip_config.json beside the checkpoint tells heads, activation and recipe. */
+static void open_clip_s_configuration_is_found_beside_the_file(void **state) {
+    static const char *const files[] = {OPEN_CLIP "open_clip_model.safetensors",
+                                        OPEN_CLIP "custom_text_bf16.pt"};
+    for (size_t i = 0; i < 2; i++) {
+        tw_model *m = converted(files[i], NULL);
+        const tw_arch *a = tw_model_arch(m);
+        assert_string_equal(a->name, "ViT-w80-l2-p16-r32@CLIP-w64-l2");
+        assert_int_equal(a->vision.head_width, 40);
+        assert_int_equal(a->vision.mlp_width, 349);
+        assert_int_equal(a->vision.activation, TW_GELU_ERF);
+        assert_int_equal(a->text.kind, TW_TEXT_CLIP);
+        assert_int_equal(a->text.activation, TW_GELU_ERF);
+        assert_int_equal(a->text.n_heads, 4);
+        assert_int_equal(a->text.context_length, 20);
+        assert_int_equal(tw_model_recipe(m)->resize_mode, TW_RESIZE_SHORTEST);
+        assert_int_equal(tw_model_recipe(m)->size, 32);
+        tw_model_free(m);
+    }
+}
+
+static void openai_s_archive_needs_no_option(void **state) {
+    tw_model *m = converted("checkpoints/tiny_openai_vit/torch113/torchscript.pt", NULL);
+    const tw_arch *a = tw_model_arch(m);
+    assert_int_equal(a->vision.n_heads, 2);
+    assert_int_equal(a->text.n_heads, 2);
+    assert_int_equal(a->vision.activation, TW_QUICK_GELU);
+    assert_int_equal(a->text.activation, TW_QUICK_GELU);
+    assert_true(tw_model_logit_scale(m) == 3.0f);
+    assert_int_equal(tw_model_recipe(m)->resize_mode, TW_RESIZE_SHORTEST);
+    tw_model_free(m);
+}
+
 static void foreign_and_damaged_files_are_refused(void **state) {
-    refuse("checkpoints/tiny_openclip_gelu/custom_text_bf16.pt", NULL, TW_ERR_UNSUPPORTED,
-           "this is an open_clip checkpoint; only Chinese-CLIP ones are read");
     refuse("nothing.pt", NULL, TW_ERR_IO, "nothing.pt");
     refuse("checkpoints", NULL, TW_ERR_IO, "directory");
     tw_convert_options o = vit_options();
@@ -363,6 +396,8 @@ static void foreign_and_damaged_files_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_architecture_comes_from_the_shapes),
+        cmocka_unit_test(open_clip_s_configuration_is_found_beside_the_file),
+        cmocka_unit_test(openai_s_archive_needs_no_option),
         cmocka_unit_test(tensors_are_split_and_transposed),
         cmocka_unit_test(every_container_and_layout_gives_the_same_model),
         cmocka_unit_test(a_resnet_needs_no_option_for_its_image_tower),

@@ -13,7 +13,7 @@ static tw_error err;
 
 /* ------------------------------------------------------------------------------- made-up files */
 
-#define MAX_TENSORS 1100
+#define MAX_TENSORS 1400
 
 typedef struct listing {
     tw_tensor tensors[MAX_TENSORS];
@@ -279,15 +279,96 @@ static void the_context_length_stays_within_the_positions(void **state) {
     refuse((&(tw_expectation){.context_length = 513}), TW_ERR_ARGUMENT, "2..512");
 }
 
+/* ---------------------------------------------------------------------- OpenAI's and open_clip's
+ */
+
+static void released_clip_architectures_are_recognised(void **state) {
+    static const struct {
+        const char *manifest, *name;
+        int32_t embed_dim, vision_heads, text_width, text_heads;
+    } models[] = {
+        {"openai_open_clip_ViT-B-32.pt", "ViT-B-32@CLIP-w512-l12", 512, 12, 512, 8},
+        {"openai_open_clip_RN101.pt", "RN101@CLIP-w512-l12", 512, 32, 512, 8},
+        {"openai_open_clip_RN50x64.pt", "RN50x64@CLIP-w1024-l12", 1024, 64, 1024, 16},
+        {"openai_open_clip_ViT-H-14.pt", "ViT-H-14@CLIP-w1024-l24", 1024, 16, 1024, 16},
+        {"openai_open_clip_ViT-bigG-14.pt", "ViT-bigG-14@CLIP-w1280-l32", 1280, 16, 1280, 20},
+    };
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        tw_arch arch;
+        load(models[i].manifest, "");
+        assert_ok(recognize(&(tw_expectation){.activation = TW_GELU_ERF}, &arch), &err);
+        assert_string_equal(arch.name, models[i].name);
+        assert_int_equal(arch.embed_dim, models[i].embed_dim);
+        assert_int_equal(arch.vision.n_heads, models[i].vision_heads);
+        assert_int_equal(arch.text.kind, TW_TEXT_CLIP);
+        assert_int_equal(arch.text.width, models[i].text_width);
+        assert_int_equal(arch.text.n_heads, models[i].text_heads);
+        assert_int_equal(arch.text.n_positions, 77);
+        assert_int_equal(arch.text.context_length, 77);
+        assert_int_equal(arch.text.vocab_size, 49408);
+        assert_int_equal(arch.text.activation, TW_GELU_ERF);
+        bool vit = arch.vision.kind == TW_VISION_VIT;
+        assert_int_equal(arch.vision.activation, vit ? TW_GELU_ERF : TW_RELU);
+    }
+}
+
+/* Only OpenAI's files have the scalars, and all their models have QuickGELU and heads of 64. */
+static void scalars_tell_an_openai_file(void **state) {
+    tw_arch arch;
+    load("openai_open_clip_ViT-B-32.pt", "");
+    refuse(NULL, TW_ERR_AMBIGUOUS, "--activation");
+    assert_ok(recognize(&(tw_expectation){.openai = true}, &arch), &err);
+    assert_int_equal(arch.text.activation, TW_QUICK_GELU);
+    add("input_resolution", "");
+    add("context_length", "");
+    add("vocab_size", "");
+    assert_ok(recognize(NULL, &arch), &err);
+    assert_int_equal(arch.vision.activation, TW_QUICK_GELU);
+    assert_int_equal(arch.text.activation, TW_QUICK_GELU);
+    load("openai_open_clip_RN101.pt", "");
+    refuse(NULL, TW_ERR_AMBIGUOUS, "--activation");
+    assert_ok(recognize(&(tw_expectation){.clip_activation = TW_QUICK_GELU}, &arch), &err);
+    assert_int_equal(arch.vision.activation, TW_RELU);
+    assert_int_equal(arch.text.activation, TW_QUICK_GELU);
+}
+
+/* CustomTextCLIP's prefix; a buffer of old files is ignored, other strangers are not. */
+static void the_text_prefix_of_open_clip_is_known(void **state) {
+    tw_arch arch;
+    load("openai_open_clip_ViT-B-32.pt", "");
+    for (size_t i = 0; i < list.n; i++) {
+        char name[100];
+        if (strncmp(list.names[i], "visual.", 7) == 0 || strcmp(list.names[i], "logit_scale") == 0)
+            continue;
+        snprintf(name, sizeof name, "%.90s", list.names[i]);
+        snprintf(list.names[i], sizeof list.names[i], "text.%s", name);
+    }
+    add("text.attn_mask", "77x77");
+    assert_ok(recognize(&(tw_expectation){.activation = TW_GELU_ERF}, &arch), &err);
+    assert_string_equal(arch.name, "ViT-B-32@CLIP-w512-l12");
+    get("text.transformer.resblocks.3.mlp.c_fc.weight")->shape[1] = 511;
+    tw_text_config text = arch.text;
+    text.n_layers = 11;
+    refuse((&(tw_expectation){.activation = TW_GELU_ERF, .text = &text}), TW_ERR_MISMATCH,
+           "text_cfg.layers: the configuration says 11, the checkpoint has 12");
+    text.kind = TW_TEXT_BERT;
+    refuse((&(tw_expectation){.activation = TW_GELU_ERF, .text = &text}), TW_ERR_MISMATCH,
+           "of a BERT, the checkpoint has a CLIP transformer");
+    assert_ok(
+        recognize(&(tw_expectation){.activation = TW_GELU_ERF, .text = &text, .text_implied = true},
+                  &arch),
+        &err);
+}
+
 /* --------------------------------------------------------------------------------- misfits */
 
 static void foreign_checkpoints_are_called_by_name(void **state) {
     static const struct {
         const char *tensor, *title;
     } foreign[] = {
-        {"token_embedding.weight", "OpenAI CLIP or open_clip"},
-        {"input_resolution", "this is an OpenAI CLIP checkpoint; only Chinese-CLIP ones are read"},
-        {"text.token_embedding.weight", "open_clip"},
+        {"text_decoder.ln_final.weight", "this is a CoCa checkpoint; only Chinese-CLIP, OpenAI"},
+        {"visual.trunk.norm.weight", "this is an open_clip with an image tower of timm"},
+        {"text.transformer.encoder.layer.0.output.dense.weight", "a text tower of Hugging Face"},
         {"text_model.embeddings.token_embedding.weight", "this is a Hugging Face CLIP checkpoint"},
         {"logit_bias", "SigLIP"},
     };
@@ -415,6 +496,9 @@ int main(void) {
         cmocka_unit_test(a_configuration_settles_and_is_checked),
         cmocka_unit_test(the_activation_can_be_chosen),
         cmocka_unit_test(the_context_length_stays_within_the_positions),
+        cmocka_unit_test(released_clip_architectures_are_recognised),
+        cmocka_unit_test(scalars_tell_an_openai_file),
+        cmocka_unit_test(the_text_prefix_of_open_clip_is_known),
         cmocka_unit_test(foreign_checkpoints_are_called_by_name),
         cmocka_unit_test(a_missing_tower_names_the_option_that_does_without),
         cmocka_unit_test(impossible_shapes_are_named),

@@ -1,0 +1,28 @@
+/* open_clip's configuration of a model: open_clip_config.json beside released weights, or a file of
+ * open_clip/model_configs. */
+#ifndef CONVERT_CLIP_CONFIG_H
+#define CONVERT_CLIP_CONFIG_H
+
+#include "base/status.h"
+#include "tuwen/model.h"
+
+typedef struct tw_clip_config {
+    int32_t embed_dim;
+    tw_vision_config vision;
+    tw_text_config text;
+    tw_activation activation; /* of both towers; a ModifiedResNet has its own */
+    bool has_recipe;          /* preprocess_cfg is there */
+    tw_recipe recipe;         /* size 0 = the model's */
+} tw_clip_config;
+
+/* {model_cfg: {embed_dim, quick_gelu, vision_cfg, text_cfg}, preprocess_cfg}, or what is inside
+ * model_cfg. *found (when the result is TW_OK) is false for JSON of another kind. A setting that
+ * changes the network and is not known is TW_ERR_UNSUPPORTED naming it; also TW_ERR_FORMAT,
+ * TW_ERR_MISMATCH. */
+tw_status tw_clip_config_parse(const void *json, size_t n_bytes, tw_clip_config *out, bool *found,
+                               tw_error *err);
+
+/* The same from a file; messages begin with the path. */
+tw_status tw_clip_config_load(const char *path, tw_clip_config *out, bool *found, tw_error *err);
+
+#endif

@@ -1,0 +1,140 @@
+/* open_clip's configuration files. */
+#include "support.h"
+
+#include "convert/clip_config.h"
+
+#include <string.h>
+
+static tw_error err;
+
+static tw_clip_config parsed(const char *json) {
+    tw_clip_config c;
+    bool found;
+    assert_ok(tw_clip_config_parse(json, strlen(json), &c, &found, &err), &err);
+    assert_true(found);
+    return c;
+}
+
+static void refused(const char *json, tw_status expected, const char *part) {
+    tw_clip_config c;
+    bool found;
+    assert_fails(tw_clip_config_parse(json, strlen(json), &c, &found, &err), expected, &err);
+    if (!strstr(err.message, part)) fail_msg("'%s' does not say '%s'", err.message, part);
+}
+
+static void reads_a_released_file(void **state) {
+    (void)state;
+    tw_clip_config c;
+    bool found;
+    const char *path = test_data("checkpoints/tiny_openclip_gelu/open_clip_config.json");
+    assert_ok(tw_clip_config_load(path, &c, &found, &err), &err);
+    assert_true(found && c.has_recipe);
+    assert_int_equal(c.embed_dim, 40);
+    assert_int_equal(c.vision.n_heads, 2);
+    assert_int_equal(c.vision.mlp_width, 349);
+    assert_int_equal(c.text.n_positions, 20);
+    assert_int_equal(c.activation, TW_GELU_ERF);
+    assert_int_equal(c.recipe.resize_mode, TW_RESIZE_SHORTEST);
+    assert_int_equal(c.recipe.size, 0);
+}
+
+static void missing_settings_have_open_clip_s_defaults(void **state) {
+    (void)state;
+    tw_clip_config c =
+        parsed("{\"embed_dim\":512,\"quick_gelu\":true,\"vision_cfg\":{},\"text_cfg\":{}}");
+    assert_false(c.has_recipe);
+    assert_int_equal(c.activation, TW_QUICK_GELU);
+    assert_int_equal(c.vision.n_layers, 12);
+    assert_int_equal(c.vision.width, 768);
+    assert_int_equal(c.vision.patch_size, 16);
+    assert_int_equal(c.vision.head_width, 64);
+    assert_int_equal(c.vision.mlp_width, 3072);
+    assert_int_equal(c.text.vocab_size, 49408);
+    assert_int_equal(c.text.n_positions, 77);
+    assert_int_equal(c.text.width, 512);
+    assert_int_equal(c.text.n_heads, 8);
+    assert_int_equal(c.text.activation, TW_QUICK_GELU);
+}
+
+static void mlp_widths_are_cut_like_python_s_int(void **state) {
+    (void)state;
+    tw_clip_config c =
+        parsed("{\"embed_dim\":1024,\"vision_cfg\":{\"width\":1408,\"head_width\":88,"
+               "\"mlp_ratio\":4.3637},\"text_cfg\":{}}");
+    assert_int_equal(c.vision.mlp_width, 6144);
+    c = parsed("{\"embed_dim\":1280,\"vision_cfg\":{\"width\":1664,\"head_width\":104,"
+               "\"mlp_ratio\":4.9231},\"text_cfg\":{}}");
+    assert_int_equal(c.vision.mlp_width, 8192);
+}
+
+static void a_resnet_has_four_stages(void **state) {
+    (void)state;
+    tw_clip_config c =
+        parsed("{\"embed_dim\":512,\"vision_cfg\":{\"layers\":[3,4,23,3],\"width\":64,"
+               "\"patch_size\":null},\"text_cfg\":{}}");
+    assert_int_equal(c.vision.kind, TW_VISION_RESNET);
+    assert_int_equal(c.vision.stages[2], 23);
+    assert_int_equal(c.vision.n_heads, 32);
+    assert_int_equal(c.vision.activation, TW_RELU);
+    refused("{\"embed_dim\":512,\"vision_cfg\":{\"layers\":[3,4,23]},\"text_cfg\":{}}",
+            TW_ERR_FORMAT, "four integers");
+}
+
+static void the_recipe_is_read(void **state) {
+    (void)state;
+    tw_clip_config c = parsed(
+        "{\"model_cfg\":{\"embed_dim\":1,\"vision_cfg\":{},\"text_cfg\":{}},\"preprocess_cfg\":"
+        "{\"mean\":[0.5,0.25,0.125],\"std\":0.5,\"resize_mode\":\"squash\",\"interpolation\":"
+        "\"bilinear\"}}");
+    assert_true(c.recipe.mean[1] == 0.25f && c.recipe.std[2] == 0.5f);
+    assert_int_equal(c.recipe.resize_mode, TW_RESIZE_SQUASH);
+    assert_int_equal(c.recipe.interpolation, TW_BILINEAR);
+#define RECIPE(r)                                                                                  \
+    "{\"model_cfg\":{\"embed_dim\":1,\"vision_cfg\":{},\"text_cfg\":{}},\"preprocess_cfg\":{" r "}}"
+    refused(RECIPE("\"std\":[1,1]"), TW_ERR_FORMAT, "'std': expected three numbers");
+    refused(RECIPE("\"std\":[1,1,0]"), TW_ERR_FORMAT, "three positive numbers");
+    refused(RECIPE("\"mean\":\"x\""), TW_ERR_FORMAT, "'mean'");
+    refused(RECIPE("\"resize_mode\":\"fit\""), TW_ERR_UNSUPPORTED, "resize_mode 'fit'");
+}
+
+static void settings_that_change_the_network_are_refused(void **state) {
+    (void)state;
+    refused("{\"embed_dim\":1,\"vision_cfg\":{\"timm_model_name\":\"vit\"},\"text_cfg\":{}}",
+            TW_ERR_UNSUPPORTED, "vision_cfg.timm_model_name is a setting");
+    refused("{\"embed_dim\":1,\"vision_cfg\":{},\"text_cfg\":{\"hf_model_name\":\"x\"}}",
+            TW_ERR_UNSUPPORTED, "text_cfg.hf_model_name");
+    refused("{\"embed_dim\":1,\"multimodal_cfg\":{},\"vision_cfg\":{},\"text_cfg\":{}}",
+            TW_ERR_UNSUPPORTED, "model_cfg.multimodal_cfg");
+    parsed("{\"embed_dim\":1,\"vision_cfg\":{\"attentional_pool\":false},\"text_cfg\":{}}");
+}
+
+static void nonsense_is_refused(void **state) {
+    (void)state;
+    refused("{\"vision_cfg\":{},\"text_cfg\":{}}", TW_ERR_FORMAT, "'model_cfg.embed_dim'");
+    refused("{\"embed_dim\":1,\"vision_cfg\":{}}", TW_ERR_FORMAT, "two objects");
+    refused("{\"embed_dim\":1,\"vision_cfg\":{\"width\":-1},\"text_cfg\":{}}", TW_ERR_FORMAT,
+            "width");
+    refused("{\"embed_dim\":1,\"vision_cfg\":{\"mlp_ratio\":1e9},\"text_cfg\":{}}", TW_ERR_FORMAT,
+            "mlp_ratio");
+    refused("{\"embed_dim\":1,\"vision_cfg\":{\"head_width\":65},\"text_cfg\":{}}", TW_ERR_MISMATCH,
+            "does not divide");
+    refused("{\"embed_dim\":1,\"quick_gelu\":1,\"vision_cfg\":{},\"text_cfg\":{}}", TW_ERR_FORMAT,
+            "quick_gelu");
+    tw_clip_config c;
+    bool found = true;
+    assert_ok(tw_clip_config_parse("{\"vision_width\":1}", 18, &c, &found, &err), &err);
+    assert_false(found);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_a_released_file),
+        cmocka_unit_test(missing_settings_have_open_clip_s_defaults),
+        cmocka_unit_test(mlp_widths_are_cut_like_python_s_int),
+        cmocka_unit_test(a_resnet_has_four_stages),
+        cmocka_unit_test(the_recipe_is_read),
+        cmocka_unit_test(settings_that_change_the_network_are_refused),
+        cmocka_unit_test(nonsense_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
