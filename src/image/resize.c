@@ -165,7 +165,7 @@ static void append_rows(resizer *r, uint32_t at, uint32_t n, uint32_t needed) {
     at += skip;
     n -= skip;
     if (n == 0) return;
-    if (skip > 0) r->n_rows = 0; /* what waits lies above `needed` too */
+    if (r->base + r->n_rows != at) r->n_rows = 0; /* a gap: what waits lies above `needed` too */
     if (r->n_rows + n > r->capacity) drop_rows(r, needed);
     if (r->n_rows == 0) r->base = at;
     uint8_t *to = r->rows + r->n_rows * r->row_stride;

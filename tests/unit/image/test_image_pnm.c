@@ -3,6 +3,7 @@
 
 #include "base/buffer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static tw_status pixels_of(const void *file, size_t n, tw_rgb_order order, uint8_t *rgb,
@@ -104,6 +105,27 @@ static void relatives_are_named(void **state) {
     REFUSED("P8 2 2", TW_ERR_UNSUPPORTED);
 }
 
+/* Rows are picked far apart here, now and then from the start of what the reader has read anew. */
+static void tall_bitmaps_are_picked_from_row_by_row(void **state) {
+    enum { SIZE = 33, HEIGHT = 14848 };
+    char file[32 + HEIGHT];
+    int n = snprintf(file, sizeof file, "P4 1 %d\n", HEIGHT);
+    uint8_t *rows = (uint8_t *)file + n, rgb[3 * SIZE * SIZE];
+    uint64_t random = 7;
+    for (int y = 0; y < HEIGHT; y++)
+        rows[y] = (uint8_t)test_random(&random);
+    for (int resampler = 0; resampler < 4; resampler++) {
+        tw_error err = TW_ERROR_INIT;
+        tw_recipe recipe = TW_RECIPE_INIT;
+        recipe.size = SIZE;
+        recipe.resampler = (tw_resampler)resampler;
+        assert_ok(tw_preprocess_u8(&recipe, file, (size_t)n + HEIGHT, NULL, rgb, &err), &err);
+        double at = (double)HEIGHT / SIZE * 0.5;
+        for (int y = 0; y < SIZE; y++, at += (double)HEIGHT / SIZE)
+            assert_int_equal(rgb[3 * SIZE * y], rows[(size_t)at] & 0x80 ? 0 : 255);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_is_black_in_bitmaps),
@@ -115,6 +137,7 @@ int main(void) {
         cmocka_unit_test(a_file_that_ends_early_is_refused),
         cmocka_unit_test(sides_are_limited_before_anything_is_read),
         cmocka_unit_test(relatives_are_named),
+        cmocka_unit_test(tall_bitmaps_are_picked_from_row_by_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
