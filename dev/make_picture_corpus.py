@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seed pictures of the fuzz targets: tests/fuzz/{jpeg,png,webp,bmp,pnm}/corpus.
+"""Writes the seed pictures of the fuzz targets: tests/fuzz/{jpeg,png,webp,bmp,pnm,gif}/corpus.
 
     python dev/make_picture_corpus.py
 
@@ -228,9 +228,43 @@ def pnms():
     write_all("pnm", files)
 
 
+def gifs():
+    def save(im, **options):
+        out = io.BytesIO()
+        im.save(out, "GIF", **options)
+        return out.getvalue()
+
+    grey = gradient("L", 23, 17)
+    indexed = Image.frombytes("P", (23, 17), bytes(i * 7 & 63 for i in range(23 * 17)))
+    indexed.putpalette(bytes(i * 5 & 255 for i in range(192)))
+    files = {
+        "indexed": save(indexed),
+        "interlaced": save(indexed, interlace=1),
+        "plain": save(indexed, interlace=0),
+        "grey": save(grey),
+        "transparent": save(indexed, transparency=5),
+        "comment": save(indexed, comment=b"a comment"),
+        "two_frames": save(indexed, save_all=True, append_images=[indexed.rotate(180)], loop=0),
+        "one_pixel": save(Image.new("P", (1, 1))),
+        "long_codes": save(Image.frombytes("L", (64, 64), random.Random(1).randbytes(4096))),
+    }
+    whole = files["plain"]
+    frame = whole.index(b",")
+    files["frame_leaves"] = whole[: frame + 1] + b"\5\0\3\0" + whole[frame + 5 :]
+    files["frame_empty"] = whole[: frame + 5] + b"\0\0\0\0" + whole[frame + 9 :]
+    files["huge_sides"] = whole[:6] + b"\xff\xff\xff\xff" + whole[10:]
+    files["wide_codes"] = whole[: frame + 10] + b"\x0c" + whole[frame + 11 :]
+    files["narrow_codes"] = whole[: frame + 10] + b"\0" + whole[frame + 11 :]
+    files["truncated"] = whole[: len(whole) * 2 // 3]
+    files["no_frame"] = whole[:frame] + b";"
+    files["empty_control"] = whole[:frame] + b"!\xf9\0" + whole[frame:]
+    write_all("gif", files)
+
+
 if __name__ == "__main__":
     jpegs()
     pngs()
     webps()
     bmps()
     pnms()
+    gifs()

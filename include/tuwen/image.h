@@ -89,8 +89,8 @@ typedef struct tw_image_options {
 
 typedef struct tw_image_info {
     uint32_t width, height; /* as stored, before any EXIF rotation */
-    char format[8];         /* "jpeg", "png", "webp", "bmp", "pnm" */
-    char mode[8];           /* as Pillow names it: "1" "L" "LA" "P" "RGB" "RGBA" "I;16" "I" "CMYK" */
+    char format[8];         /* "jpeg", "png", "webp", "bmp", "pnm", "gif" */
+    char mode[8];           /* as Pillow names it: "1" "L" "LA" "P" "RGB" "RGBA" "CMYK" "I;16" "I" */
     int exif_orientation;   /* 1..8; 1 when absent */
 } tw_image_info;
 
