@@ -10,7 +10,7 @@ typedef struct tw_pictures tw_pictures;
 tw_status tw_pictures_create(tw_pictures **out, tw_error *err);
 void tw_pictures_free(tw_pictures *p);
 
-/* Adds what `path` stands for: a folder's pictures (.jpg .jpeg .png in any case, sub-folders too,
+/* Adds what `path` stands for: a folder's pictures (see tw_has_picture_extension, sub-folders too,
  * paths in byte order), those of a .tar (likewise), or the file itself, "-" for standard input. A
  * file that is missing is found out when it is read. Errors: TW_ERR_IO (a folder that cannot be
  * listed), TW_ERR_FORMAT (tar), TW_ERR_LIMIT (folders more than 64 deep). */

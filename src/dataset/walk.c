@@ -20,15 +20,18 @@ static bool has_extension(const char *path, const char *const *extensions, size_
     return false;
 }
 
-static const char *const extensions[] = {"jpg", "jpeg", "png",  "ppm", "bmp",
-                                         "pgm", "tif",  "tiff", "webp"};
+/* What the library reads, and torchvision's list. */
+static const char *const readable[] = {"jpg", "jpeg", "png", "webp", "bmp",
+                                       "gif", "ppm",  "pgm", "pbm",  "pnm"};
+static const char *const image_folder[] = {"jpg", "jpeg", "png",  "ppm", "bmp",
+                                           "pgm", "tif",  "tiff", "webp"};
 
 bool tw_has_picture_extension(const char *path) {
-    return has_extension(path, extensions, 3);
+    return has_extension(path, readable, TW_COUNT(readable));
 }
 
 bool tw_has_image_folder_extension(const char *path) {
-    return has_extension(path, extensions, TW_COUNT(extensions));
+    return has_extension(path, image_folder, TW_COUNT(image_folder));
 }
 
 bool tw_is_folder(const char *path) {
