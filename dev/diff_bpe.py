@@ -8,9 +8,10 @@ The original is tokenizer.py of the installed open_clip_torch package, loaded as
 the package around it (torch is not needed for encode()), with the installed ftfy and regex. OpenAI's
 tokenizer is the same class with that one's clean-up and special strings, which is all that differs.
 
-Python, regex and libutf8proc (Unicode 15.0) know different versions of Unicode: strings with a code
-point that they classify differently are counted apart. NUL is in no string, for the command does not
-pass it on.
+libutf8proc's tables are of Unicode 15.0, so ftfy runs with unicodedata2 15.0.0 in the place of
+Python's own unicodedata, and regex should be 2023.6.3, which is of 15.0 too. With another regex, and
+for str.lower(), which is always the interpreter's, strings with a code point that the versions
+classify differently are counted apart. NUL is in no string, for the command does not pass it on.
 
 Exit status 0 when no other string differs.
 """
@@ -32,7 +33,7 @@ import ftfy
 import regex
 import unicodedata2
 
-from diff_wordpiece import Strings
+from diff_wordpiece import SIGMA, Strings
 
 CONTEXT = 512
 MOST = 512 - 2
@@ -191,18 +192,13 @@ class Texts(Strings):
 
 
 def newer_code_points():
-    """What Python, regex and Unicode 15.0 classify or normalise differently."""
+    """(what regex does not classify as Unicode 15.0 does, what the interpreter does not)."""
     names = {"L": regex.compile(r"\p{L}"), "N": regex.compile(r"\p{N}")}
-    newer = set()
-    for c in range(0x110000):
-        ch = chr(c)
-        category = unicodedata2.category(ch)
-        same = (category == unicodedata.category(ch) and unicodedata2.combining(ch) ==
-                unicodedata.combining(ch) and all((category[0] == k) == bool(names[k].match(ch))
-                                                  for k in names))
-        if not same or unicodedata2.normalize("NFC", ch) != unicodedata.normalize("NFC", ch):
-            newer.add(ch)
-    return newer
+    characters = [chr(c) for c in range(0x110000)]
+    by_regex = {ch for ch in characters if any(
+        (unicodedata2.category(ch)[0] == k) != bool(names[k].match(ch)) for k in names)}
+    by_python = {ch for ch in characters if unicodedata2.category(ch) != unicodedata.category(ch)}
+    return by_regex, by_python
 
 
 def every_code_point():
@@ -213,8 +209,9 @@ def every_code_point():
 
 def is_explained(text, newer):
     """Also by what a repair makes of it: entities and mojibake of newer code points."""
-    return not newer.isdisjoint(text) or not newer.isdisjoint(
-        html.unescape(html.unescape(ftfy.fix_text(text))))
+    by_regex, by_python = newer
+    text += html.unescape(html.unescape(ftfy.fix_text(text)))
+    return not by_regex.isdisjoint(text) or (SIGMA in text and not by_python.isdisjoint(text))
 
 
 def compare(tuwen, tokenizer, label, options, texts, newer, show):
@@ -272,6 +269,7 @@ def main():
     module = load_original()
     print(f"Python {sys.version.split()[0]} (Unicode {unicodedata.unidata_version}), ftfy "
           f"{ftfy.__version__}, regex {regex.__version__}")
+    ftfy.unicodedata = unicodedata2
     newer = newer_code_points()
     openai = openai_tokenizer(module)
     texts = Texts(options.seed, [re.sub("</w>$", "", t) for t in openai.encoder])
@@ -281,7 +279,8 @@ def main():
         return 0
     changed = sum(ftfy.fix_text(t) != t for t in texts)
     print(f"{len(texts)} strings, seed {options.seed}, {sum(map(len, texts))} code points; ftfy "
-          f"repairs {changed}; {len(newer)} code points left out")
+          f"repairs {changed}; regex differs from Unicode 15.0 in {len(newer[0])} code points, "
+          f"Python in {len(newer[1])}")
     batches = [("bpe", openai, ["--tokenizer", "bpe"])]
     for clean in ["lower", "whitespace", "canonicalize"]:
         batches.append((f"open-clip, {clean}", module.SimpleTokenizer(clean=clean),

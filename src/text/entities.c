@@ -1,6 +1,6 @@
 #include "text/entities.h"
 
-#include "base/size.h"
+#include "text/mojibake.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,12 +33,8 @@ static void put_entity(const tw_entity *e, tw_codepoints *out) {
 /* What a number stands for by HTML5's rules: Windows-1252 for C1, nothing for what is not a
  * character. */
 static int32_t numbered(uint32_t n) {
-    static const uint16_t c1[32] = {0x20AC, 0x81,   0x201A, 0x192,  0x201E, 0x2026, 0x2020, 0x2021,
-                                    0x2C6,  0x2030, 0x160,  0x2039, 0x152,  0x8D,   0x17D,  0x8F,
-                                    0x90,   0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014,
-                                    0x2DC,  0x2122, 0x161,  0x203A, 0x153,  0x9D,   0x17E,  0x178};
     if (n == 0 || n > 0x10FFFF || (n >= 0xD800 && n <= 0xDFFF)) return 0xFFFD;
-    if (n >= 0x80 && n <= 0x9F) return c1[n - 0x80];
+    if (n >= 0x80 && n <= 0x9F) return (int32_t)tw_c1_meaning(n);
     if (n < 0x20) return n == '\t' || n == '\n' || n == '\f' || n == '\r' ? (int32_t)n : DELETED;
     if (n == 0x7F || (n >= 0xFDD0 && n <= 0xFDEF) || (n & 0xFFFE) == 0xFFFE) return DELETED;
     return (int32_t)n;

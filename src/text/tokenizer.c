@@ -136,6 +136,8 @@ tw_status tw_tokenizer_bpe(const void *merges, size_t n_bytes, tw_bpe_variant va
                        (int)variant);
     if (!merges) merges = tw_builtin_bpe_merges(&n_bytes);
     if (n_bytes == 0) return tw_fail(err, TW_ERR_FORMAT, "merges: the file is empty");
+    if (n_bytes >= 2 && memcmp(merges, "\x1F\x8B", 2) == 0)
+        return tw_fail(err, TW_ERR_FORMAT, "merges: compressed with gzip; decompress the file");
     if (n_bytes > TW_VOCABULARY_MAX_BYTES)
         return tw_fail(err, TW_ERR_FORMAT, "merges: %zu bytes, expected at most %zu", n_bytes,
                        TW_VOCABULARY_MAX_BYTES);

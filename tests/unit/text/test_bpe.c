@@ -240,6 +240,7 @@ static void test_bad_merges_are_refused(void **state) {
     assert_merges_fail("#version\na b\n\n", TW_ERR_FORMAT);
     assert_merges_fail("#version\nab c\n", TW_ERR_FORMAT);
     assert_merges_fail("#version\na \xFF\n", TW_ERR_FORMAT);
+    assert_merges_fail("\x1F\x8B\x08", TW_ERR_FORMAT);
     tw_tokenizer *t;
     assert_fails(tw_tokenizer_bpe(NULL, 0, (tw_bpe_variant)2, &t, &err), TW_ERR_ARGUMENT, &err);
     assert_fails(tw_tokenizer_bpe(NULL, 0, TW_BPE_OPENAI, NULL, &err), TW_ERR_ARGUMENT, &err);
