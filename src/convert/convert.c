@@ -8,7 +8,6 @@
 #include "model/metadata.h"
 #include "model/recognize.h"
 #include "model/schema.h"
-#include "text/vocab.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -30,6 +29,7 @@ typedef struct conversion {
     tw_text_config text;
     tw_clip_config clip; /* what open_clip's says; embed_dim 0 = there is none */
     tw_tokenizer *tokenizer;
+    tw_bpe_variant bpe_variant;
     tw_schema schema;
     item *items; /* [schema.n_entries]; view.data NULL for an absent optional tensor */
     tw_metadata metadata;
@@ -157,27 +157,48 @@ static tw_status expect(conversion *c, tw_expectation *e, tw_error *err) {
 /* ------------------------------------------------------------------------------------ checkpoint
  */
 
+/* From the file of --vocab. */
+static tw_status load_vocab(conversion *c, tw_error *err) {
+    uint8_t *data;
+    size_t n_bytes;
+    TW_TRY(tw_read_file(c->options.vocab, (size_t)64 << 20, &data, &n_bytes, err));
+    tw_status status = c->metadata.arch.text.kind == TW_TEXT_CLIP
+                           ? tw_tokenizer_bpe(data, n_bytes, c->bpe_variant, &c->tokenizer, err)
+                           : tw_tokenizer_wordpiece(data, n_bytes, &c->tokenizer, err);
+    free(data);
+    if (status != TW_OK) tw_error_context(err, "%s", c->options.vocab);
+    return status;
+}
+
+/* The byte pairs of OpenAI's CLIP belong to vocabularies of their size; for another one --vocab can
+ * give the merges, and without them a model still takes token ids. */
+static tw_status load_bpe(conversion *c, tw_error *err) {
+    int32_t expected = c->metadata.arch.text.vocab_size;
+    if (c->options.vocab)
+        TW_TRY(load_vocab(c, err));
+    else
+        TW_TRY(tw_tokenizer_bpe(NULL, 0, c->bpe_variant, &c->tokenizer, err));
+    int32_t n = tw_tokenizer_vocab_size(c->tokenizer);
+    if (n == expected) return TW_OK;
+    if (c->options.vocab)
+        return tw_fail(err, TW_ERR_MISMATCH, "%s makes %d tokens, the text tower has %d",
+                       c->options.vocab, n, expected);
+    tw_tokenizer_free(c->tokenizer);
+    c->tokenizer = NULL;
+    tw_log(c->options.hooks, TW_LOG_WARNING,
+           "a vocabulary of %d, the built-in byte pairs make %d: the model takes token ids alone; "
+           "--vocab with its merges.txt gives it texts",
+           expected, n);
+    return TW_OK;
+}
+
 static tw_status load_tokenizer(conversion *c, tw_error *err) {
     int32_t expected = c->metadata.arch.text.vocab_size;
-    size_t n_bytes;
-    if (c->metadata.arch.text.kind == TW_TEXT_CLIP) {
-        tw_log(c->options.hooks, TW_LOG_WARNING,
-               "the vocabulary of this text tower is not stored: the model takes token ids alone");
-        return TW_OK;
-    }
-    if (c->options.vocab) {
-        uint8_t *data;
-        TW_TRY(tw_read_file(c->options.vocab, (size_t)64 << 20, &data, &n_bytes, err));
-        tw_status status = tw_tokenizer_wordpiece(data, n_bytes, &c->tokenizer, err);
-        free(data);
-        if (status != TW_OK) {
-            tw_error_context(err, "%s", c->options.vocab);
-            return status;
-        }
-    } else {
-        const void *data = tw_builtin_vocab(&n_bytes);
-        TW_TRY(tw_tokenizer_wordpiece(data, n_bytes, &c->tokenizer, err));
-    }
+    if (c->metadata.arch.text.kind == TW_TEXT_CLIP) return load_bpe(c, err);
+    if (c->options.vocab)
+        TW_TRY(load_vocab(c, err));
+    else
+        TW_TRY(tw_tokenizer_wordpiece(NULL, 0, &c->tokenizer, err));
     if (tw_tokenizer_vocab_size(c->tokenizer) == expected) return TW_OK;
     return tw_fail(err, TW_ERR_MISMATCH,
                    "%s has %d entries, the text tower has %d; give its vocab.txt with --vocab",
@@ -309,7 +330,7 @@ static tw_dtype main_type(const conversion *c) {
 static tw_status declare(conversion *c, tw_error *err) {
     TW_TRY(tw_gguf_writer_create(&c->writer, err));
     c->metadata.file_type = main_type(c);
-    tw_metadata_put(c->writer, &c->metadata);
+    TW_TRY(tw_metadata_put(c->writer, &c->metadata, err));
     for (size_t i = 0; i < c->schema.n_entries; i++) {
         const tw_schema_entry *e = &c->schema.entries[i];
         if (!c->items[i].view.data) continue;
@@ -358,6 +379,7 @@ static tw_status expect_more(conversion *c, const char *checkpoint, tw_expectati
     const tw_family *f = tw_source_family(c->source);
     if (f->text_kind != TW_TEXT_CLIP) return TW_OK;
     e->openai = tw_checkpoint_int(c->checkpoint, "input_resolution", &resolution);
+    c->bpe_variant = e->openai || f->activation ? TW_BPE_OPENAI : TW_BPE_OPEN_CLIP;
     if (e->openai || f->activation || e->vision) return TW_OK;
     return look_beside(c, checkpoint, e, err);
 }

@@ -212,7 +212,8 @@ tw_status tw_encode_texts(tw_encoder *e, const char *const *texts, size_t n,
                           const tw_text_options *options, float *features, bool *truncated,
                           tw_error *err) {
     tw_text_options o = TW_TEXT_OPTIONS_INIT;
-    if (options) o = *options;
+    /* A caller built against an older header has a shorter struct: the rest keeps its default. */
+    if (options) memcpy(&o, options, TW_MIN(options->struct_size, sizeof o));
     const tw_text_config *t = &e->model->arch.text;
     if (t->kind != TW_TEXT_NONE && o.context_length == 0) o.context_length = t->context_length;
     if (t->kind != TW_TEXT_NONE && o.context_length > t->n_positions)

@@ -146,7 +146,9 @@ static tw_status encode_label(tw_encoder *e, const char *label, const char *cons
                               size_t n_templates, tw_buffer *texts, float *rows, float *out,
                               tw_error *err) {
     tw_text_options options = TW_TEXT_OPTIONS_INIT;
-    options.eval_quotes = true;
+    /* The byte pairs' own clean-up does as much. */
+    const tw_tokenizer *tokenizer = e->model->tokenizer;
+    options.eval_quotes = !tokenizer || strcmp(tw_tokenizer_kind(tokenizer), "wordpiece") == 0;
     const char **pointers = malloc(n_templates * sizeof *pointers);
     if (!pointers) return tw_fail_no_memory(err, n_templates * sizeof *pointers);
     tw_status status = TW_OK;

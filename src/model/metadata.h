@@ -18,7 +18,8 @@ typedef struct tw_metadata {
     tw_provenance provenance;
 } tw_metadata;
 
-void tw_metadata_put(tw_gguf_writer *w, const tw_metadata *m);
+/* Errors: TW_ERR_NO_MEMORY. */
+tw_status tw_metadata_put(tw_gguf_writer *w, const tw_metadata *m, tw_error *err);
 
 /* Reads and checks everything but tokenizer and provenance. Errors: TW_ERR_FORMAT,
  * TW_ERR_UNSUPPORTED (another kind of file, or one of a newer version), TW_ERR_MISMATCH,

@@ -1,6 +1,9 @@
 /* Writing the metadata of a model file. metadata_read.c is its mirror. */
 #include "model/metadata.h"
 
+#include "base/buffer.h"
+#include "text/tokenizer.h"
+
 #include <string.h>
 
 static void put_general(tw_gguf_writer *w, const tw_metadata *m) {
@@ -86,17 +89,46 @@ static void put_token_id(tw_gguf_writer *w, const tw_tokenizer *tokenizer, const
         }
 }
 
-static void put_tokenizer(tw_gguf_writer *w, const tw_tokenizer *tokenizer) {
+/* The merges, from which a reader makes the whole tokenizer again. */
+static tw_status put_merges(tw_gguf_writer *w, const tw_tokenizer *tokenizer, tw_error *err) {
+    const tw_bpe *bpe = tokenizer->bpe;
+    tw_buffer pair = {0};
+    tw_gguf_put_string_array(w, "tokenizer.ggml.merges", (size_t)bpe->n_merges);
+    for (int32_t i = 0; i < bpe->n_merges && !pair.failed; i++) {
+        tw_buffer_clear(&pair);
+        tw_buffer_printf(&pair, "%s %s", tw_tokenizer_token(tokenizer, bpe->pairs[i][0]),
+                         tw_tokenizer_token(tokenizer, bpe->pairs[i][1]));
+        if (!pair.failed) tw_gguf_put_element(w, pair.data);
+    }
+    tw_status status = pair.failed ? tw_fail_no_memory(err, pair.n_bytes) : TW_OK;
+    tw_buffer_free(&pair);
+    return status;
+}
+
+static void put_tokens(tw_gguf_writer *w, const tw_tokenizer *tokenizer) {
     int32_t n = tw_tokenizer_vocab_size(tokenizer);
+    tw_gguf_put_string_array(w, "tokenizer.ggml.tokens", (size_t)n);
+    for (int32_t id = 0; id < n; id++)
+        tw_gguf_put_element(w, tw_tokenizer_token(tokenizer, id));
+}
+
+static tw_status put_tokenizer(tw_gguf_writer *w, const tw_tokenizer *tokenizer, tw_error *err) {
     tw_gguf_put_string(w, "tokenizer.ggml.model", tw_tokenizer_kind(tokenizer));
+    if (tokenizer->bpe) {
+        tw_gguf_put_string(w, "tuwen.tokenizer.variant",
+                           tokenizer->bpe->variant == TW_BPE_OPENAI ? "openai" : "open_clip");
+        put_u32(w, "tokenizer.ggml.bos_token_id", tokenizer->first);
+        put_u32(w, "tokenizer.ggml.eos_token_id", tokenizer->last);
+        put_tokens(w, tokenizer);
+        return put_merges(w, tokenizer, err);
+    }
     put_token_id(w, tokenizer, "tokenizer.ggml.padding_token_id", "[PAD]");
     put_token_id(w, tokenizer, "tokenizer.ggml.unknown_token_id", "[UNK]");
     put_token_id(w, tokenizer, "tokenizer.ggml.cls_token_id", "[CLS]");
     put_token_id(w, tokenizer, "tokenizer.ggml.seperator_token_id", "[SEP]"); /* gguf's spelling */
     put_token_id(w, tokenizer, "tokenizer.ggml.mask_token_id", "[MASK]");
-    tw_gguf_put_string_array(w, "tokenizer.ggml.tokens", (size_t)n);
-    for (int32_t id = 0; id < n; id++)
-        tw_gguf_put_element(w, tw_tokenizer_token(tokenizer, id));
+    put_tokens(w, tokenizer);
+    return TW_OK;
 }
 
 static void put_provenance(tw_gguf_writer *w, const tw_provenance *p) {
@@ -106,7 +138,7 @@ static void put_provenance(tw_gguf_writer *w, const tw_provenance *p) {
     if (*p->source_sha256) tw_gguf_put_string(w, "tuwen.source.sha256", p->source_sha256);
 }
 
-void tw_metadata_put(tw_gguf_writer *w, const tw_metadata *m) {
+tw_status tw_metadata_put(tw_gguf_writer *w, const tw_metadata *m, tw_error *err) {
     put_general(w, m);
     put_provenance(w, &m->provenance);
     if (m->arch.vision.kind != TW_VISION_NONE) {
@@ -115,6 +147,7 @@ void tw_metadata_put(tw_gguf_writer *w, const tw_metadata *m) {
     }
     if (m->arch.text.kind != TW_TEXT_NONE) {
         put_text(w, &m->arch);
-        if (m->tokenizer) put_tokenizer(w, m->tokenizer);
+        if (m->tokenizer) TW_TRY(put_tokenizer(w, m->tokenizer, err));
     }
+    return TW_OK;
 }

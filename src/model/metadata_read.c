@@ -183,14 +183,52 @@ tw_status tw_metadata_read(const tw_gguf *g, tw_metadata *out, tw_error *err) {
     return tw_arch_check(&out->arch, err);
 }
 
+/* The bytes of a file of merges: a line of header, then the pairs. */
+static tw_status read_merges(const tw_gguf *g, tw_buffer *out, tw_error *err) {
+    tw_gguf_string s;
+    tw_gguf_strings it;
+    TW_TRY(tw_gguf_get_strings(g, "tokenizer.ggml.merges", &it, err));
+    if (it.n > TW_BPE_MAX_MERGES)
+        return tw_fail(err, TW_ERR_LIMIT, "%llu merges, expected at most %d",
+                       (unsigned long long)it.n, TW_BPE_MAX_MERGES);
+    tw_buffer_puts(out, "\n");
+    while (tw_gguf_next_string(&it, &s)) {
+        if (memchr(s.data, '\n', s.n_bytes))
+            return tw_fail(err, TW_ERR_FORMAT, "key 'tokenizer.ggml.merges': a pair of two lines");
+        tw_buffer_append(out, s.data, s.n_bytes);
+        tw_buffer_puts(out, "\n");
+    }
+    return out->failed ? tw_fail_no_memory(err, out->n_bytes) : TW_OK;
+}
+
+static tw_status read_bpe(const tw_gguf *g, int32_t vocab_size, tw_tokenizer **out, tw_error *err) {
+    static const char *const variants[] = {"openai", "open_clip"};
+    int variant = 0;
+    tw_buffer merges = {0};
+    tw_status status;
+    TW_CHECK(get_word(g, "tuwen.tokenizer.variant", variants, 2, &variant, err));
+    TW_CHECK(read_merges(g, &merges, err));
+    TW_CHECK(tw_tokenizer_bpe(merges.data, merges.n_bytes, (tw_bpe_variant)variant, out, err));
+    if (tw_tokenizer_vocab_size(*out) != vocab_size) {
+        status = tw_fail(err, TW_ERR_MISMATCH, "merges for %d tokens, the text tower has %d",
+                         tw_tokenizer_vocab_size(*out), vocab_size);
+        tw_tokenizer_free(*out);
+        *out = NULL;
+    }
+done:
+    tw_buffer_free(&merges);
+    return status;
+}
+
 tw_status tw_metadata_read_tokenizer(const tw_gguf *g, int32_t vocab_size, tw_tokenizer **out,
                                      tw_error *err) {
     tw_gguf_string kind, s;
     tw_gguf_strings it;
     *out = NULL;
     TW_TRY(tw_gguf_get_string(g, "tokenizer.ggml.model", &kind, err));
+    if (tw_gguf_string_is(kind, "bpe")) return read_bpe(g, vocab_size, out, err);
     if (!tw_gguf_string_is(kind, "wordpiece"))
-        return tw_fail(err, TW_ERR_UNSUPPORTED, "tokenizer '%.*s', expected 'wordpiece'",
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "tokenizer '%.*s', expected 'wordpiece' or 'bpe'",
                        (int)TW_MIN(kind.n_bytes, 64), kind.data);
     TW_TRY(tw_gguf_get_strings(g, "tokenizer.ggml.tokens", &it, err));
     if (it.n != (uint64_t)vocab_size)

@@ -80,7 +80,7 @@ void tiny_model_write(const char *path, const tw_arch *arch, tw_dtype dtype) {
     m.recipe.size = arch->vision.image_size;
     assert_ok(tw_schema_build(arch, &schema, &err), &err);
     assert_ok(tw_gguf_writer_create(&w, &err), &err);
-    tw_metadata_put(w, &m);
+    assert_ok(tw_metadata_put(w, &m, &err), &err);
     for (size_t i = 0; i < schema.n_entries; i++) {
         const tw_schema_entry *e = &schema.entries[i];
         assert_ok(

@@ -383,6 +383,46 @@ static void openai_s_archive_needs_no_option(void **state) {
     tw_model_free(m);
 }
 
+/* A file of merges: "ab" as a word, then pairs that make up the number. */
+static const char *write_merges(int n) {
+    const char *path = test_temporary(".txt");
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, "#version: 0.2\na b</w>\n");
+    for (int i = 1; i < n; i++)
+        fprintf(f, "%c %c\n", 'a' + i / 26, 'a' + i % 26);
+    assert_int_equal(fclose(f), 0);
+    return path;
+}
+
+static void byte_pairs_are_stored_in_the_model(void **state) {
+    tw_convert_options o = TW_CONVERT_OPTIONS_INIT;
+    const char *checkpoint = "checkpoints/tiny_openai_vit/torch113/torchscript.pt";
+    tw_model *m = converted(checkpoint, &o);
+    assert_null(tw_model_tokenizer(m)); /* 600 tokens are not OpenAI's */
+    tw_model_free(m);
+    o.vocab = write_merges(600 - 512 - 2);
+    m = converted(checkpoint, &o);
+    const tw_tokenizer *t = tw_model_tokenizer(m);
+    assert_non_null(t);
+    assert_string_equal(tw_tokenizer_kind(t), "bpe");
+    assert_int_equal(tw_tokenizer_vocab_size(t), 600);
+    assert_string_equal(tw_tokenizer_token(t, 512), "ab</w>");
+    assert_string_equal(tw_tokenizer_token(t, 599), "<|endoftext|>");
+    tw_text_options how = TW_TEXT_OPTIONS_INIT;
+    how.context_length = 20;
+    int32_t ids[20], n;
+    assert_ok(tw_tokenize(t, "AB  ab", 6, &how, ids, &n, NULL, &err), &err);
+    assert_int_equal(n, 4);
+    assert_int_equal(ids[0], 598);
+    assert_int_equal(ids[1], 512);
+    assert_int_equal(ids[2], 512);
+    assert_int_equal(ids[3], 599);
+    tw_model_free(m);
+    o.vocab = write_merges(50);
+    refuse(checkpoint, &o, TW_ERR_MISMATCH, "makes 564 tokens, the text tower has 600");
+}
+
 static void foreign_and_damaged_files_are_refused(void **state) {
     refuse("nothing.pt", NULL, TW_ERR_IO, "nothing.pt");
     refuse("checkpoints", NULL, TW_ERR_IO, "directory");
@@ -398,6 +438,7 @@ int main(void) {
         cmocka_unit_test(the_architecture_comes_from_the_shapes),
         cmocka_unit_test(open_clip_s_configuration_is_found_beside_the_file),
         cmocka_unit_test(openai_s_archive_needs_no_option),
+        cmocka_unit_test(byte_pairs_are_stored_in_the_model),
         cmocka_unit_test(tensors_are_split_and_transposed),
         cmocka_unit_test(every_container_and_layout_gives_the_same_model),
         cmocka_unit_test(a_resnet_needs_no_option_for_its_image_tower),
