@@ -237,7 +237,9 @@ int cli_gather_pictures(const char *list, const cli_texts *operands, tw_pictures
         size_t before = tw_pictures_count(p);
         status = tw_pictures_add(p, operands->items[i], &err);
         if (status == TW_OK && tw_pictures_count(p) == before)
-            cli_error("%s: no picture (.jpg .jpeg .png .webp .bmp .gif .ppm .pgm .pbm .pnm) in it", operands->items[i]);
+            cli_error("%s: no picture (.jpg .jpeg .png .webp .bmp .gif .ppm .pgm .pbm .pnm .tif "
+                      ".tiff) in it",
+                      operands->items[i]);
     }
     if (status != TW_OK) {
         tw_pictures_free(p);

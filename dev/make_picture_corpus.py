@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seed pictures of the fuzz targets: tests/fuzz/{jpeg,png,webp,bmp,pnm,gif}/corpus.
+"""Writes the seed pictures of the fuzz targets: tests/fuzz/{jpeg,png,webp,bmp,pnm,gif,tiff}/corpus.
 
     python dev/make_picture_corpus.py
 
@@ -261,6 +261,66 @@ def gifs():
     write_all("gif", files)
 
 
+def tiff(tags, data, big=False):
+    """A directory of {tag: [values]}, 16 bits each, before the pixels."""
+    e = ">" if big else "<"
+    at = 8 + 2 + 12 * len(tags) + 4
+    where = at + sum(2 * len(v) for v in tags.values() if len(v) > 2)
+    entries, values = b"", b""
+    for tag in sorted(tags):
+        numbers = [where if v == "data" else v for v in tags[tag]]
+        packed = struct.pack(e + "H" * len(numbers), *numbers)
+        if len(packed) > 4:
+            packed, values = struct.pack(e + "I", at + len(values)), values + packed
+        entries += struct.pack(e + "HHI", tag, 3, len(numbers)) + packed.ljust(4, b"\0")
+    head = (b"MM\0*" if big else b"II*\0") + struct.pack(e + "IH", 8, len(tags))
+    return head + entries + bytes(4) + values + data
+
+
+def tiffs():
+    def save(im, compression=None, **tags):
+        out = io.BytesIO()
+        im.save(out, "TIFF", compression=compression, tiffinfo={int(k[1:]): v for k, v in tags.items()})
+        return out.getvalue()
+
+    def plain(w, h, bits, photo, data, big=False, **more):
+        tags = {256: [w], 257: [h], 258: [bits], 259: [1], 262: [photo], 273: ["data"], 277: [1], 278: [h], 279: [len(data)]}
+        tags.update({int(k[1:]): v for k, v in more.items()})
+        return tiff(tags, data, big)
+
+    rgb, data = gradient("RGB", 13, 9), bytes(i * 13 & 255 for i in range(600))
+    files = {
+        "rgb": save(rgb),
+        "packbits": save(rgb, "packbits"),
+        "lzw": save(rgb, "tiff_lzw"),
+        "lzw_predictor": save(rgb, "tiff_lzw", t317=2),
+        "lzw_strips": save(gradient("L", 13, 9), "tiff_lzw", t278=2),
+        "deflate": save(rgb, "tiff_adobe_deflate"),
+        "rgba": save(gradient("RGBA", 7, 9)),
+        "cmyk": save(gradient("CMYK", 7, 9), "packbits"),
+        "grey_alpha": save(gradient("LA", 7, 9)),
+        "orientation6": save(rgb, t274=6),
+        "1bit": plain(11, 5, 1, 1, data[:10]),
+        "1bit_white": plain(11, 5, 1, 0, data[:10], True),
+        "2bit": plain(11, 5, 2, 1, data[:15]),
+        "4bit_palette": plain(11, 5, 4, 3, data[:30], t320=list(range(0, 48000, 1000))),
+        "16bit": plain(5, 5, 16, 1, data[:50]),
+        "16bit_big": plain(5, 5, 16, 1, data[:50], True),
+        "rgb16": plain(5, 5, 16, 2, data[:150], t258=[16] * 3, t277=[3]),
+        "premultiplied": plain(5, 5, 8, 2, data[:100], t258=[8] * 4, t277=[4], t338=[1]),
+        "huge_sides": plain(65535, 65535, 8, 1, data[:50]),
+        "few_offsets": plain(5, 50, 8, 1, data[:250], t278=[1]),
+        "offset_outside": plain(5, 5, 8, 1, data[:25], t273=[60000]),
+        "huge_tile": tiff({256: [5], 257: [5], 258: [8], 262: [1], 322: [65535], 323: [65535], 324: [200], 325: [9]}, data),
+        "no_directory": b"II*\0\xff\xff\xff\0",
+        "no_size": tiff({258: [8], 262: [1], 273: ["data"]}, data),
+    }
+    tags = {256: [20], 257: [20], 258: [8], 262: [1], 322: [16], 323: [16], 324: ["data"] * 4, 325: [256] * 4}
+    files["tiles"] = tiff(tags, data)
+    files["truncated"] = files["lzw"][:150]
+    write_all("tiff", files)
+
+
 if __name__ == "__main__":
     jpegs()
     pngs()
@@ -268,3 +328,4 @@ if __name__ == "__main__":
     bmps()
     pnms()
     gifs()
+    tiffs()

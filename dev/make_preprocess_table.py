@@ -13,7 +13,7 @@ import os
 import sys
 
 RECIPES = {"chinese_clip": "chinese-clip", "openai": "openai"}
-FORMATS = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "PPM": "pnm", "GIF": "gif"}
+FORMATS = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "PPM": "pnm", "GIF": "gif", "TIFF": "tiff"}
 RESAMPLERS = {"12.1.1": "12.1", "12.2.0": "12.2", "13.0.0": "13"}
 
 

@@ -89,7 +89,7 @@ typedef struct tw_image_options {
 
 typedef struct tw_image_info {
     uint32_t width, height; /* as stored, before any EXIF rotation */
-    char format[8];         /* "jpeg", "png", "webp", "bmp", "pnm", "gif" */
+    char format[8];         /* "jpeg", "png", "webp", "bmp", "pnm", "gif", "tiff" */
     char mode[8];           /* as Pillow names it: "1" "L" "LA" "P" "RGB" "RGBA" "CMYK" "I;16" "I" */
     int exif_orientation;   /* 1..8; 1 when absent */
 } tw_image_info;

@@ -10,7 +10,8 @@
 #include "image/source.h"
 
 static const tw_image_format *const formats[] = {&tw_format_jpeg, &tw_format_png, &tw_format_webp,
-                                                 &tw_format_bmp,  &tw_format_pnm, &tw_format_gif};
+                                                 &tw_format_bmp,  &tw_format_pnm, &tw_format_gif,
+                                                 &tw_format_tiff};
 
 /* What Pillow refuses as a decompression bomb: more than twice Image.MAX_IMAGE_PIXELS. */
 static const uint64_t default_max_pixels = 178956970;
@@ -55,7 +56,7 @@ tw_status tw_image_open(const void *bytes, size_t n_bytes, const tw_image_option
     const uint8_t *b = bytes;
     return tw_fail(err, TW_ERR_UNSUPPORTED,
                    "picture of no known format: first bytes %02x %02x %02x %02x, expected JPEG, "
-                   "PNG, WebP, BMP, PNM or GIF",
+                   "PNG, WebP, BMP, PNM, GIF or TIFF",
                    b[0], n_bytes > 1 ? b[1] : 0, n_bytes > 2 ? b[2] : 0, n_bytes > 3 ? b[3] : 0);
 }
 

@@ -16,11 +16,11 @@ run preprocess -m model.gguf -t 3 -o all3.npy "$pictures"
 check "any number of threads" cmp -s all1.npy all3.npy
 check "a folder" [ "$(npy_shape all1.npy)" = "8, 3, 32, 32" ]
 mkdir formats
-for name in a.jpg b.jpeg c.png d.webp e.bmp f.GIF g.ppm h.pgm i.pbm j.PNM k.txt l.tar.gz; do
+for name in a.jpg b.jpeg c.png d.webp e.bmp f.GIF g.ppm h.pgm i.pbm j.PNM k.tif l.tiff m.txt n.tar.gz; do
     printf 'P2 2 1 255 7 9\n' >"formats/$name"
 done
 run preprocess -m model.gguf -o formats.npy formats
-check "a folder's pictures are known by their extensions" [ "$(npy_shape formats.npy)" = "10, 3, 32, 32" ]
+check "a folder's pictures are known by their extensions" [ "$(npy_shape formats.npy)" = "12, 3, 32, 32" ]
 run preprocess --size 32 --resize-mode shortest --crop-rounding floor --resampler 13 --rgb-first --interpolation bilinear \
     --mean 0,0,0 --std 1,1,1 -o o.npy "$pictures/red-circle.png" --json
 check "all of the recipe's options" prints '"resize_mode": "shortest", "interpolation": "bilinear", "resampler": "13", "rgb": "first", "crop_rounding": "floor", "mean": \[0, 0, 0\]'

@@ -1,0 +1,261 @@
+/* What counts in a TIFF file: byte order, kinds of pixels, strips and tiles, compression,
+ * orientation, lies about sizes. */
+#include "support.h"
+
+#include "base/buffer.h"
+
+#include <string.h>
+
+typedef struct entry {
+    int tag, n, values[8];
+} entry;
+
+enum { DATA = -1 }; /* as a value: where the pixels begin; DATA - k: k bytes later */
+
+static void put16(tw_buffer *b, bool big, int v) {
+    const uint8_t le[2] = {(uint8_t)v, (uint8_t)(v >> 8)}, be[2] = {le[1], le[0]};
+    tw_buffer_append(b, big ? be : le, 2);
+}
+
+static void put32(tw_buffer *b, bool big, int v) {
+    put16(b, big, big ? v >> 16 : v);
+    put16(b, big, big ? v : v >> 16);
+}
+
+/* A file of one directory, all values 16 bits; tags beyond the first with n = 0 end the list. */
+static void make(tw_buffer *b, bool big, const entry *e, const void *data, size_t n_data) {
+    int n = 0, n_far = 0;
+    for (; e[n].n; n++)
+        n_far += e[n].n > 2 ? 2 * e[n].n : 0;
+    int far = 8 + 2 + 12 * n + 4, pixels = far + n_far;
+    *b = (tw_buffer){0};
+    tw_buffer_append(b, big ? "MM\0*" : "II*\0", 4);
+    put32(b, big, 8);
+    put16(b, big, n);
+    for (int i = 0; i < n; i++) {
+        put16(b, big, e[i].tag);
+        put16(b, big, 3);
+        put32(b, big, e[i].n);
+        for (int k = 0; k < 2 && e[i].n <= 2; k++)
+            put16(b, big, e[i].values[k] < 0 ? pixels + DATA - e[i].values[k] : e[i].values[k]);
+        if (e[i].n <= 2) continue;
+        put32(b, big, far);
+        far += 2 * e[i].n;
+    }
+    put32(b, big, 0);
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < e[i].n && e[i].n > 2; k++)
+            put16(b, big, e[i].values[k] < 0 ? pixels + DATA - e[i].values[k] : e[i].values[k]);
+    tw_buffer_append(b, data, n_data);
+}
+
+/* 2 x 2, one strip. */
+static void make_small(tw_buffer *b, bool big, int bits, int photometric, int compression,
+                       int orientation, const void *data, size_t n) {
+    make(b, big,
+         (const entry[]){{256, 1, {2}},
+                         {257, 1, {2}},
+                         {258, 1, {bits}},
+                         {259, 1, {compression}},
+                         {262, 1, {photometric}},
+                         {273, 1, {DATA}},
+                         {274, 1, {orientation}},
+                         {279, 1, {(int)n}},
+                         {320, 6, {0x0100, 0x0900, 0x0200, 0x0900, 0x0300, 0x0900}},
+                         {0, 0, {0}}},
+         data, n);
+}
+
+static tw_status pixels_of(const tw_buffer *b, int32_t size, uint8_t *rgb, tw_error *err) {
+    tw_recipe recipe = TW_RECIPE_INIT;
+    recipe.size = size;
+    return tw_preprocess_u8(&recipe, b->data, b->n_bytes, NULL, rgb, err);
+}
+
+static void assert_greys(tw_buffer *b, const char *mode, const uint8_t *grey) {
+    tw_error err = TW_ERROR_INIT;
+    tw_image_info info;
+    uint8_t rgb[12];
+    assert_ok(tw_image_probe(b->data, b->n_bytes, NULL, &info, &err), &err);
+    assert_string_equal(info.format, "tiff");
+    assert_string_equal(info.mode, mode);
+    assert_int_equal(info.exif_orientation, 1);
+    assert_ok(pixels_of(b, 2, rgb, &err), &err);
+    for (int i = 0; i < 12; i++)
+        assert_int_equal(rgb[i], grey[i / 3]);
+    tw_buffer_free(b);
+}
+
+static void assert_refused(tw_buffer *b, tw_status expected) {
+    tw_error err = TW_ERROR_INIT;
+    uint8_t rgb[12];
+    assert_fails(pixels_of(b, 2, rgb, &err), expected, &err);
+    tw_buffer_free(b);
+}
+
+static void grey_of_every_depth_in_both_byte_orders(void **state) {
+    for (int big = 0; big < 2; big++) {
+        tw_buffer b;
+        make_small(&b, big, 1, 1, 1, 1, "\x40\x80", 2);
+        assert_greys(&b, "1", (uint8_t[]){0, 255, 255, 0});
+        make_small(&b, big, 1, 0, 1, 1, "\x40\x80", 2);
+        assert_greys(&b, "1", (uint8_t[]){255, 0, 0, 255});
+        make_small(&b, big, 2, 1, 1, 1, "\x10\xb0", 2);
+        assert_greys(&b, "L", (uint8_t[]){0, 85, 170, 255});
+        make_small(&b, big, 4, 0, 1, 1, "\x01\xef", 2);
+        assert_greys(&b, "L", (uint8_t[]){255, 238, 17, 0});
+        make_small(&b, big, 8, 1, 1, 1, "\1\2\3\4", 4);
+        assert_greys(&b, "L", (uint8_t[]){1, 2, 3, 4});
+        make_small(&b, big, 16, 1, 1, 1, big ? "\0\1\0\2\0\3\1\0" : "\1\0\2\0\3\0\0\1", 8);
+        assert_greys(&b, "I;16", (uint8_t[]){1, 2, 3, 255});
+    }
+}
+
+static void colours_come_from_the_high_bytes_of_the_palette(void **state) {
+    tw_buffer b;
+    tw_error err = TW_ERROR_INIT;
+    uint8_t rgb[12];
+    make_small(&b, true, 1, 3, 1, 1, "\x40\x80", 2);
+    assert_ok(pixels_of(&b, 2, rgb, &err), &err);
+    assert_memory_equal(rgb, "\1\2\3\x09\x09\x09\x09\x09\x09\1\2\3", 12);
+    tw_buffer_free(&b);
+}
+
+static void orientation_is_applied(void **state) {
+    static const uint8_t seen[9][4] = {{1, 2, 3, 4}, {1, 2, 3, 4}, {2, 1, 4, 3},
+                                       {4, 3, 2, 1}, {3, 4, 1, 2}, {1, 3, 2, 4},
+                                       {3, 1, 4, 2}, {4, 2, 3, 1}, {2, 4, 1, 3}};
+    for (int i = 0; i < 9; i++) {
+        tw_buffer b;
+        make_small(&b, false, 8, 1, 1, i, "\1\2\3\4", 4);
+        assert_greys(&b, "L", seen[i]);
+    }
+}
+
+static void packbits_literals_and_runs(void **state) {
+    tw_buffer b;
+    make_small(&b, false, 8, 1, 32773, 1, "\1\5\6\x80\xff\7", 6);
+    assert_greys(&b, "L", (uint8_t[]){5, 6, 7, 7});
+    make_small(&b, false, 8, 1, 32773, 1, "\1\5\6\xff", 4);
+    assert_refused(&b, TW_ERR_FORMAT);
+}
+
+/* Codes of 9 bits from the highest bit on. */
+static size_t pack_codes(const int *codes, int n, uint8_t *out) {
+    memset(out, 0, 16);
+    for (int i = 0; i < 9 * n; i++)
+        out[i / 8] |= (uint8_t)((codes[i / 9] >> (8 - i % 9) & 1) << (7 - i % 8));
+    return (size_t)(9 * n + 7) / 8;
+}
+
+static void lzw_strings_and_their_repetition(void **state) {
+    tw_buffer b;
+    uint8_t data[16];
+    size_t n = pack_codes((const int[]){256, 7, 258, 8, 257}, 5, data);
+    make_small(&b, false, 8, 1, 5, 1, data, n);
+    assert_greys(&b, "L", (uint8_t[]){7, 7, 7, 8});
+    n = pack_codes((const int[]){256, 7, 260, 8}, 4, data); /* no such string yet */
+    make_small(&b, false, 8, 1, 5, 1, data, n);
+    assert_refused(&b, TW_ERR_FORMAT);
+    n = pack_codes((const int[]){256, 7, 257}, 3, data); /* ends early */
+    make_small(&b, false, 8, 1, 5, 1, data, n);
+    assert_refused(&b, TW_ERR_FORMAT);
+}
+
+static void tiles_are_cut_at_the_edges(void **state) {
+    tw_buffer b;
+    uint8_t data[2 * 256] = {0};
+    data[0] = 1;
+    data[16] = 3;
+    data[256] = 2; /* the second tile, whose first pixel is at x = 16 */
+    tw_error err = TW_ERROR_INIT;
+    make(&b, false,
+         (const entry[]){{256, 1, {17}},
+                         {257, 1, {2}},
+                         {258, 1, {8}},
+                         {262, 1, {1}},
+                         {322, 1, {16}},
+                         {323, 1, {16}},
+                         {324, 2, {DATA, DATA - 256}},
+                         {325, 2, {256, 256}},
+                         {0, 0, {0}}},
+         data, sizeof data);
+    tw_recipe recipe = TW_RECIPE_INIT;
+    recipe.size = 17;
+    recipe.resize_mode = TW_RESIZE_LONGEST; /* the same size, on a canvas of 17 rows */
+    uint8_t rgb[17 * 17 * 3];
+    assert_ok(tw_preprocess_u8(&recipe, b.data, b.n_bytes, NULL, rgb, &err), &err);
+    const uint8_t *first = rgb + 7 * 17 * 3;
+    assert_int_equal(first[0], 1);
+    assert_int_equal(first[16 * 3], 2);
+    assert_int_equal(first[17 * 3], 3);
+    tw_buffer_free(&b);
+}
+
+static void what_is_not_read_is_named(void **state) {
+    tw_buffer b;
+    make_small(&b, false, 8, 1, 8, 1, "\1\2\3\4", 4); /* deflate */
+    assert_refused(&b, TW_ERR_UNSUPPORTED);
+    make_small(&b, false, 12, 1, 1, 1, "\1\2\3\4\5\6", 6);
+    assert_refused(&b, TW_ERR_UNSUPPORTED);
+    make_small(&b, false, 8, 9, 1, 1, "\1\2\3\4", 4);
+    assert_refused(&b, TW_ERR_UNSUPPORTED);
+    b = (tw_buffer){0};
+    tw_buffer_append(&b, "II+\0\x08\0\0\0", 8); /* BigTIFF */
+    assert_refused(&b, TW_ERR_UNSUPPORTED);
+}
+
+static void every_cut_is_refused(void **state) {
+    tw_buffer b;
+    tw_error err = TW_ERROR_INIT;
+    uint8_t rgb[12];
+    make_small(&b, true, 8, 1, 1, 6, "\1\2\3\4", 4);
+    for (size_t n = 4; n < b.n_bytes; n++) {
+        tw_buffer cut = {.data = b.data, .n_bytes = n};
+        assert_fails(pixels_of(&cut, 2, rgb, &err), TW_ERR_FORMAT, &err);
+    }
+    tw_buffer_free(&b);
+}
+
+static void sizes_are_checked_before_anything_is_allocated(void **state) {
+    tw_buffer b;
+    for (int tile = 0; tile < 2; tile++) {
+        make(&b, false,
+             (const entry[]){{256, 1, {tile ? 2 : 65535}},
+                             {257, 1, {tile ? 2 : 65535}},
+                             {258, 1, {8}},
+                             {262, 1, {1}},
+                             {322, 1, {65535}},
+                             {323, 1, {65535}},
+                             {324, 1, {DATA}},
+                             {325, 1, {4}},
+                             {0, 0, {0}}},
+             "\1\2\3\4", 4);
+        assert_refused(&b, TW_ERR_LIMIT);
+    }
+    make(&b, false,
+         (const entry[]){{256, 1, {2}},
+                         {257, 1, {2}},
+                         {258, 1, {8}},
+                         {262, 1, {1}},
+                         {273, 1, {DATA}},
+                         {278, 1, {1}}, /* one strip of two */
+                         {0, 0, {0}}},
+         "\1\2\3\4", 4);
+    assert_refused(&b, TW_ERR_FORMAT);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(grey_of_every_depth_in_both_byte_orders),
+        cmocka_unit_test(colours_come_from_the_high_bytes_of_the_palette),
+        cmocka_unit_test(orientation_is_applied),
+        cmocka_unit_test(packbits_literals_and_runs),
+        cmocka_unit_test(lzw_strings_and_their_repetition),
+        cmocka_unit_test(tiles_are_cut_at_the_edges),
+        cmocka_unit_test(what_is_not_read_is_named),
+        cmocka_unit_test(every_cut_is_refused),
+        cmocka_unit_test(sizes_are_checked_before_anything_is_allocated),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
