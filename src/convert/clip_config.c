@@ -189,7 +189,13 @@ tw_status tw_clip_config_parse(const void *json, size_t n_bytes, tw_clip_config 
     tw_status status = TW_OK;
     const tw_json *root = tw_json_root(doc), *model = tw_json_get(root, "model_cfg");
     if (!model) model = root;
-    const tw_json *vision = tw_json_get(model, "vision_cfg");
+    const tw_json *vision = tw_json_get(model, "vision_cfg"),
+                  *type = tw_json_get(root, "model_type");
+    if (type && type->type == TW_JSON_STRING && strcmp(type->string, "clip") == 0) {
+        *found = true;
+        status = tw_hf_clip_config_read(root, out, err);
+        goto done;
+    }
     const tw_json *preprocess = tw_json_get(root, "preprocess_cfg");
     if (!vision) goto done;
     *found = true;

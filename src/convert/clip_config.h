@@ -1,5 +1,5 @@
-/* open_clip's configuration of a model: open_clip_config.json beside released weights, or a file of
- * open_clip/model_configs. */
+/* Configurations of a CLIP model: open_clip_config.json beside open_clip's weights, a file of
+ * open_clip/model_configs, or config.json of Hugging Face's. */
 #ifndef CONVERT_CLIP_CONFIG_H
 #define CONVERT_CLIP_CONFIG_H
 
@@ -15,10 +15,15 @@ typedef struct tw_clip_config {
     tw_recipe recipe;         /* size 0 = the model's */
 } tw_clip_config;
 
+/* Hugging Face's {model_type: "clip", text_config, vision_config, projection_dim}; what is missing
+ * has the classes' defaults. Called by tw_clip_config_parse(). */
+struct tw_json;
+tw_status tw_hf_clip_config_read(const struct tw_json *root, tw_clip_config *out, tw_error *err);
+
 /* {model_cfg: {embed_dim, quick_gelu, vision_cfg, text_cfg}, preprocess_cfg}, or what is inside
- * model_cfg. *found (when the result is TW_OK) is false for JSON of another kind. A setting that
- * changes the network and is not known is TW_ERR_UNSUPPORTED naming it; also TW_ERR_FORMAT,
- * TW_ERR_MISMATCH. */
+ * model_cfg, or Hugging Face's of a CLIP model. *found (when the result is TW_OK) is false for JSON
+ * of another kind. A setting that changes the network and is not known is TW_ERR_UNSUPPORTED naming
+ * it; also TW_ERR_FORMAT, TW_ERR_MISMATCH. */
 tw_status tw_clip_config_parse(const void *json, size_t n_bytes, tw_clip_config *out, bool *found,
                                tw_error *err);
 

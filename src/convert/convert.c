@@ -303,7 +303,10 @@ static tw_status describe(conversion *c, const char *path, tw_error *err) {
 static tw_status take_recipe(conversion *c, tw_error *err) {
     int32_t size = c->metadata.arch.vision.image_size;
     c->metadata.recipe = (tw_recipe)TW_RECIPE_INIT;
-    c->metadata.recipe.resize_mode = tw_source_family(c->source)->resize_mode;
+    const tw_family *f = tw_source_family(c->source);
+    c->metadata.recipe.resize_mode = f->resize_mode;
+    c->metadata.recipe.rgb_order = f->rgb_order;
+    c->metadata.recipe.crop_rounding = f->crop_rounding;
     if (c->clip.has_recipe) c->metadata.recipe = c->clip.recipe;
     if (c->options.recipe) c->metadata.recipe = *c->options.recipe;
     if (c->metadata.arch.vision.kind == TW_VISION_NONE) return TW_OK;
@@ -354,17 +357,16 @@ static tw_status write_file(conversion *c, const char *path, tw_error *err) {
     return tw_output_commit(&c->output, err);
 }
 
-/* open_clip_config.json in the checkpoint's folder, where open_clip's releases have it. */
-static tw_status look_beside(conversion *c, const char *checkpoint, tw_expectation *e,
-                             tw_error *err) {
-    static const char name[] = "open_clip_config.json";
-    size_t n_folder = (size_t)(base_name(checkpoint) - checkpoint);
-    char *path = malloc(n_folder + sizeof name);
+/* The configuration `name` in the checkpoint's folder, where releases have it. */
+static tw_status look_beside(conversion *c, const char *checkpoint, const char *name,
+                             tw_expectation *e, tw_error *err) {
+    size_t n_folder = (size_t)(base_name(checkpoint) - checkpoint), n_name = strlen(name) + 1;
+    char *path = malloc(n_folder + n_name);
     bool found = false;
     tw_status status = TW_OK;
-    if (!path) return tw_fail_no_memory(err, n_folder + sizeof name);
+    if (!path) return tw_fail_no_memory(err, n_folder + n_name);
     memcpy(path, checkpoint, n_folder);
-    memcpy(path + n_folder, name, sizeof name);
+    memcpy(path + n_folder, name, n_name);
     if (access(path, F_OK) == 0) TW_CHECK(tw_clip_config_load(path, &c->clip, &found, err));
     if (found) expect_clip(c, e);
 done:
@@ -381,7 +383,8 @@ static tw_status expect_more(conversion *c, const char *checkpoint, tw_expectati
     e->openai = tw_checkpoint_int(c->checkpoint, "input_resolution", &resolution);
     c->bpe_variant = e->openai || f->activation ? TW_BPE_OPENAI : TW_BPE_OPEN_CLIP;
     if (e->openai || f->activation || e->vision) return TW_OK;
-    return look_beside(c, checkpoint, e, err);
+    TW_TRY(look_beside(c, checkpoint, "open_clip_config.json", e, err));
+    return e->vision ? TW_OK : look_beside(c, checkpoint, "config.json", e, err);
 }
 
 /* What the tensors are, as what they will be written. */

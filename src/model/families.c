@@ -106,25 +106,32 @@ static const tw_family original = {
 
 /* --------------------------------------------------------------- Chinese-CLIP, Hugging Face */
 
-#define HF_LAYER "vision_model.encoder.layers.{i}."
+/* A transformer block of either tower, under Hugging Face's names. */
+#define HF_BLOCK_RULES(canonical, source)                                                          \
+    {canonical "attn_q.*", source "self_attn.q_proj.*", TW_RULE_PLAIN},                            \
+        {canonical "attn_k.*", source "self_attn.k_proj.*", TW_RULE_PLAIN},                        \
+        {canonical "attn_v.*", source "self_attn.v_proj.*", TW_RULE_PLAIN},                        \
+        {canonical "attn_out.*", source "self_attn.out_proj.*", TW_RULE_PLAIN},                    \
+        {canonical "ln1.*", source "layer_norm1.*", TW_RULE_PLAIN},                                \
+        {canonical "ln2.*", source "layer_norm2.*", TW_RULE_PLAIN},                                \
+        {canonical "ffn_down.*", source "mlp.fc1.*", TW_RULE_PLAIN}, {                             \
+        canonical "ffn_up.*", source "mlp.fc2.*", TW_RULE_PLAIN                                    \
+    }
+/* What their Chinese-CLIP and CLIP have in common; pre_layrnorm is their spelling. */
+#define HF_RULES                                                                                   \
+    {"logit_scale", "logit_scale", TW_RULE_PLAIN},                                                 \
+        {"visual_projection.weight", "visual_projection.weight", TW_RULE_PLAIN},                   \
+        {"text_projection.weight", "text_projection.weight", TW_RULE_PLAIN},                       \
+        {"v.patch_embd.weight", "vision_model.embeddings.patch_embedding.weight", TW_RULE_PLAIN},  \
+        {"v.class_embd", "vision_model.embeddings.class_embedding", TW_RULE_PLAIN},                \
+        {"v.position_embd.weight", "vision_model.embeddings.position_embedding.weight",            \
+         TW_RULE_PLAIN},                                                                           \
+        {"v.pre_ln.*", "vision_model.pre_layrnorm.*", TW_RULE_PLAIN},                              \
+        {"v.post_ln.*", "vision_model.post_layernorm.*", TW_RULE_PLAIN},                           \
+        HF_BLOCK_RULES("v.blk.{i}.", "vision_model.encoder.layers.{i}.")
 
 static const tw_name_rule hf_rules[] = {
-    {"logit_scale", "logit_scale", TW_RULE_PLAIN},
-    {"visual_projection.weight", "visual_projection.weight", TW_RULE_PLAIN},
-    {"text_projection.weight", "text_projection.weight", TW_RULE_PLAIN},
-    {"v.patch_embd.weight", "vision_model.embeddings.patch_embedding.weight", TW_RULE_PLAIN},
-    {"v.class_embd", "vision_model.embeddings.class_embedding", TW_RULE_PLAIN},
-    {"v.position_embd.weight", "vision_model.embeddings.position_embedding.weight", TW_RULE_PLAIN},
-    {"v.pre_ln.*", "vision_model.pre_layrnorm.*", TW_RULE_PLAIN}, /* their spelling */
-    {"v.post_ln.*", "vision_model.post_layernorm.*", TW_RULE_PLAIN},
-    {"v.blk.{i}.attn_q.*", HF_LAYER "self_attn.q_proj.*", TW_RULE_PLAIN},
-    {"v.blk.{i}.attn_k.*", HF_LAYER "self_attn.k_proj.*", TW_RULE_PLAIN},
-    {"v.blk.{i}.attn_v.*", HF_LAYER "self_attn.v_proj.*", TW_RULE_PLAIN},
-    {"v.blk.{i}.attn_out.*", HF_LAYER "self_attn.out_proj.*", TW_RULE_PLAIN},
-    {"v.blk.{i}.ln1.*", HF_LAYER "layer_norm1.*", TW_RULE_PLAIN},
-    {"v.blk.{i}.ln2.*", HF_LAYER "layer_norm2.*", TW_RULE_PLAIN},
-    {"v.blk.{i}.ffn_down.*", HF_LAYER "mlp.fc1.*", TW_RULE_PLAIN},
-    {"v.blk.{i}.ffn_up.*", HF_LAYER "mlp.fc2.*", TW_RULE_PLAIN},
+    HF_RULES,
     BERT_RULES("text_model."),
     {NULL, NULL, TW_RULE_PLAIN},
 };
@@ -197,6 +204,28 @@ static const tw_family custom_text = {
     .resize_mode = TW_RESIZE_SHORTEST,
 };
 
+static const tw_name_rule hf_clip_rules[] = {
+    HF_RULES,
+    {"t.token_embd.weight", "text_model.embeddings.token_embedding.weight", TW_RULE_PLAIN},
+    {"t.position_embd.weight", "text_model.embeddings.position_embedding.weight", TW_RULE_PLAIN},
+    HF_BLOCK_RULES("t.blk.{i}.", "text_model.encoder.layers.{i}."),
+    {"t.post_ln.*", "text_model.final_layer_norm.*", TW_RULE_PLAIN},
+    {NULL, NULL, TW_RULE_PLAIN},
+};
+
+static const tw_family hugging_face_clip = {
+    .title = "Hugging Face CLIP",
+    .text_signatures = STRINGS("text_model.embeddings.token_embedding.weight"),
+    .rules = hf_clip_rules,
+    .ignored = STRINGS("*.position_ids"),
+    .vision_prefixes = STRINGS("vision_model.", "visual_projection."),
+    .text_prefixes = STRINGS("text_model.", "text_projection."),
+    .text_kind = TW_TEXT_CLIP,
+    .resize_mode = TW_RESIZE_SHORTEST,
+    .rgb_order = TW_RGB_FIRST,
+    .crop_rounding = TW_CROP_FLOOR,
+};
+
 /* ------------------------------------------------------------------- recognised, but not read */
 
 static const tw_family siglip = {
@@ -214,10 +243,6 @@ static const tw_family timm = {
 static const tw_family hugging_face_text = {
     .title = "open_clip with a text tower of Hugging Face",
     .text_signatures = STRINGS("text.transformer.embeddings.*", "text.transformer.encoder.*"),
-};
-static const tw_family hugging_face_clip = {
-    .title = "Hugging Face CLIP",
-    .text_signatures = STRINGS("text_model.embeddings.token_embedding.weight"),
 };
 
 const tw_family *const tw_families[] = {

@@ -34,8 +34,11 @@ typedef struct tw_family {
     const char *const *text_prefixes;
     tw_activation activation; /* of a ViT and CLIP's text tower; TW_ACT_NONE: names do not tell */
     tw_text_kind text_kind;
-    tw_resize_mode resize_mode; /* of the recipe that the family's own library uses */
-    int32_t head_width;         /* of every transformer of the family; 0 = see arch.h */
+    tw_resize_mode
+        resize_mode; /* of the recipe that the family's own library uses, as both below */
+    tw_rgb_order rgb_order;
+    tw_crop_rounding crop_rounding;
+    int32_t head_width; /* of every transformer of the family; 0 = see arch.h */
 } tw_family;
 
 extern const tw_family *const tw_families[]; /* NULL-terminated */

@@ -68,6 +68,7 @@ static const golden_case cases[] = {
               .head_width = 64),
     CLIP_CASE(OPENAI, SHARED_OPENAI "legacy_wrapped.pt", .shared = true,
               .activation = TW_QUICK_GELU, .head_width = 64),
+    CLIP_CASE(OPENAI, SHARED_OPENAI "hf/model.safetensors", .shared = true),
     CLIP_CASE(OPEN_CLIP, OPEN_CLIP "/open_clip_model.safetensors", .shared = false),
     CLIP_CASE(OPEN_CLIP, "data/goldens/tiny_openclip_gelu/open_clip_pytorch_model.bin",
               .shared = true),

@@ -108,6 +108,30 @@ static void settings_that_change_the_network_are_refused(void **state) {
     parsed("{\"embed_dim\":1,\"vision_cfg\":{\"attentional_pool\":false},\"text_cfg\":{}}");
 }
 
+static void hugging_face_s_defaults_are_those_of_its_classes(void **state) {
+    (void)state;
+    tw_clip_config c = parsed("{\"model_type\":\"clip\"}");
+    assert_int_equal(c.embed_dim, 512);
+    assert_int_equal(c.vision.patch_size, 32);
+    assert_int_equal(c.vision.head_width, 64);
+    assert_int_equal(c.text.vocab_size, 49408);
+    assert_int_equal(c.text.n_heads, 8);
+    assert_int_equal(c.activation, TW_QUICK_GELU);
+    c = parsed(
+        "{\"model_type\":\"clip\",\"projection_dim\":1024,\"vision_config\":{\"hidden_size\":"
+        "1280,\"num_attention_heads\":16,\"hidden_act\":\"gelu\"},\"text_config\":{"
+        "\"hidden_act\":\"quick_gelu\"},\"text_config_dict\":{\"hidden_act\":\"gelu\"}}");
+    assert_int_equal(c.vision.head_width, 80);
+    assert_int_equal(c.activation, TW_GELU_ERF);
+    refused("{\"model_type\":\"clip\",\"text_config\":{\"hidden_act\":\"gelu\"}}",
+            TW_ERR_UNSUPPORTED, "'gelu' in the text tower, 'quick_gelu' in the image tower");
+    refused("{\"model_type\":\"clip\",\"text_config\":{\"eos_token_id\":7}}", TW_ERR_UNSUPPORTED,
+            "eos_token_id 7");
+    refused("{\"model_type\":\"clip\",\"vision_config\":{\"layer_norm_eps\":1e-6}}",
+            TW_ERR_UNSUPPORTED, "layer_norm_eps");
+    refused("{\"model_type\":\"clip\",\"vision_config\":[]}", TW_ERR_FORMAT, "vision_config");
+}
+
 static void nonsense_is_refused(void **state) {
     (void)state;
     refused("{\"vision_cfg\":{},\"text_cfg\":{}}", TW_ERR_FORMAT, "'model_cfg.embed_dim'");
@@ -134,6 +158,7 @@ int main(void) {
         cmocka_unit_test(a_resnet_has_four_stages),
         cmocka_unit_test(the_recipe_is_read),
         cmocka_unit_test(settings_that_change_the_network_are_refused),
+        cmocka_unit_test(hugging_face_s_defaults_are_those_of_its_classes),
         cmocka_unit_test(nonsense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
