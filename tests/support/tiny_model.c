@@ -42,6 +42,17 @@ void tiny_arch(tw_arch *out, tw_vision_kind vision, tw_text_kind text) {
                                      .context_length = 8,
                                      .activation = TW_GELU_ERF,
                                      .norm_eps = TW_BERT_EPS};
+    if (text == TW_TEXT_CLIP)
+        out->text = (tw_text_config){.kind = text,
+                                     .vocab_size = 12,
+                                     .width = 8,
+                                     .n_layers = 1,
+                                     .n_heads = 2,
+                                     .mlp_width = 16,
+                                     .n_positions = 8,
+                                     .context_length = 8,
+                                     .activation = TW_QUICK_GELU,
+                                     .norm_eps = TW_VISION_EPS};
     tw_arch_set_name(out);
 }
 
@@ -75,7 +86,7 @@ void tiny_model_write(const char *path, const tw_arch *arch, tw_dtype dtype) {
         .recipe = TW_RECIPE_INIT,
         .logit_scale = 2.5f,
         .file_type = dtype,
-        .tokenizer = tokenizer,
+        .tokenizer = arch->text.kind == TW_TEXT_CLIP ? NULL : tokenizer,
         .provenance = {sizeof(tw_provenance), "tiny", "tiny.pt", "", "torch-zip", "tuwen test"}};
     m.recipe.size = arch->vision.image_size;
     assert_ok(tw_schema_build(arch, &schema, &err), &err);

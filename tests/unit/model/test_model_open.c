@@ -119,6 +119,24 @@ static void every_weight_is_bound_with_its_shape(void **state) {
     free(f.data);
 }
 
+static void a_clip_text_tower_needs_no_vocabulary(void **state) {
+    file f = tiny(TW_VISION_NONE, TW_TEXT_CLIP, TW_F16);
+    tw_model *m;
+    assert_ok(tw_model_parse(f.data, f.n, &m, &err), &err);
+    assert_int_equal(m->arch.text.kind, TW_TEXT_CLIP);
+    assert_int_equal(m->arch.text.activation, TW_QUICK_GELU);
+    assert_int_equal(m->arch.text.n_token_types, 0);
+    assert_non_null(m->text.final_norm.gamma.data);
+    assert_null(m->text.type.data);
+    assert_null(m->text.embed_norm.gamma.data);
+    assert_null(tw_model_tokenizer(m));
+    tw_model_free(m);
+    set_string(f, "tuwen.text.kind", "bert");
+    assert_fails(open_bytes(f), TW_ERR_FORMAT, &err);
+    assert_non_null(strstr(err.message, "tuwen.text.token_type_count"));
+    free(f.data);
+}
+
 static void a_resnet_has_strides_and_downsample_branches(void **state) {
     file f = tiny(TW_VISION_RESNET, TW_TEXT_NONE, TW_F32);
     tw_model *m;
@@ -268,6 +286,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_knows_itself),
         cmocka_unit_test(every_weight_is_bound_with_its_shape),
+        cmocka_unit_test(a_clip_text_tower_needs_no_vocabulary),
         cmocka_unit_test(a_resnet_has_strides_and_downsample_branches),
         cmocka_unit_test(a_vit_may_do_without_projection),
         cmocka_unit_test(tensors_can_be_listed),
