@@ -205,7 +205,8 @@ static tw_status bmp_start(bmp_state *s, const tw_image_limits *limits, tw_sourc
     TW_TRY(choose_layout(s, &out->mode, err));
     if (s->n_colours == 0 && s->bits <= 8) s->n_colours = 1u << s->bits;
     /* Some writers forget the palette in the offset of the pixels. */
-    if (s->pixels == FILE_HEAD + s->header && s->bits <= 8) s->pixels += colour_bytes(s) * s->n_colours;
+    if (s->pixels == FILE_HEAD + s->header && s->bits <= 8)
+        s->pixels += (uint64_t)colour_bytes(s) * s->n_colours;
     if (out->mode == TW_MODE_P) TW_TRY(read_palette(s, &at, &out->mode, err));
     if (s->pixels == 0) s->pixels = at;
     if (out->mode == TW_MODE_P) out->palette = (const tw_palette *)&s->palette;
