@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares tuwen with the original code on the full-size models of dev/make_random_checkpoints.py.
 
-    dev/compare_full_size.py --folder /tmp/full [ARCH ...] [--tuwen build/tuwen] [--threads N]
+    dev/compare_full_size.py --folder FOLDER [ARCH ...] [--tuwen build/tuwen] [--threads N]
                              [--delete]
 
 For each architecture: converts checkpoint.pt (wall time; the largest RssAnon of the process, which

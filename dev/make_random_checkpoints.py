@@ -2,7 +2,7 @@
 """Makes the five released Chinese-CLIP architectures at full size with random weights, and what
 the original code computes with them.
 
-    dev/make_random_checkpoints.py --out /tmp/full [ARCH ...] [--seed 1] [--double]
+    dev/make_random_checkpoints.py --out FOLDER [ARCH ...] [--seed 1] [--double]
 
 For each of RN50, ViT-B-16, ViT-L-14, ViT-L-14-336 and ViT-H-14 it writes to OUT/ARCH/:
 
