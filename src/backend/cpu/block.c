@@ -161,45 +161,58 @@ static void attend(tw_backend_state *s, const tw_transformer *t, const tw_block 
     tw_run_attention(s, &a);
 }
 
-/* x = x + out(attn(ln1(x))); x = x + fc2(act(fc1(ln2(x)))) on `rows` rows after attention. */
+/* out = y + W_out(heads' output) */
+static void add_attention(tw_backend_state *s, const tw_transformer *t, const tw_block *b,
+                          size_t rows, const float *y, float *out, const buffers *f) {
+    size_t w = t->width;
+    tw_product p = {.a = f->mixed,
+                    .lda = w,
+                    .m = rows,
+                    .w = &b->out,
+                    .residual = y,
+                    .ldr = w,
+                    .c = out,
+                    .ldc = w};
+    tw_run_product(s, &p);
+}
+
+/* out = y + fc2(act(fc1(x))) */
+static void add_mlp(tw_backend_state *s, const tw_transformer *t, const tw_block *b, size_t rows,
+                    const float *x, const float *y, float *out, const buffers *f) {
+    size_t w = t->width, m = t->mlp_width;
+    tw_product fc1 = {
+        .a = x, .lda = w, .m = rows, .w = &b->fc1, .act = t->act, .c = f->hidden, .ldc = m};
+    tw_product fc2 = {.a = f->hidden,
+                      .lda = m,
+                      .m = rows,
+                      .w = &b->fc2,
+                      .residual = y,
+                      .ldr = w,
+                      .c = out,
+                      .ldc = w};
+    tw_run_product(s, &fc1);
+    tw_run_product(s, &fc2);
+}
+
+/* The rows a block goes on with after attention: all of x, or the wanted ones in the last. */
+static float *rows_to_go_on(const tw_sequences *seq, float *x, size_t w, bool last,
+                            float *wanted_rows) {
+    if (!last) return x;
+    gather_wanted(seq, x, w, wanted_rows);
+    return wanted_rows;
+}
+
+/* x = x + out(attn(ln1(x))); x = x + fc2(act(fc1(ln2(x)))). */
 static void pre_norm_block(tw_backend_state *s, const tw_transformer *t, const tw_block *b,
                            const tw_sequences *seq, float *x, bool last, float *wanted_rows,
                            const buffers *f) {
     size_t w = t->width, rows = last ? seq->n : seq->n_rows;
     tw_run_layer_norm(s, x, w, &b->ln1, t->eps, seq->n_rows, w, f->normed, w);
     attend(s, t, b, seq, f->normed, last, f);
-    float *y = x;
-    if (last) {
-        gather_wanted(seq, x, w, wanted_rows);
-        y = wanted_rows;
-    }
-    tw_product out = {.a = f->mixed,
-                      .lda = w,
-                      .m = rows,
-                      .w = &b->out,
-                      .residual = y,
-                      .ldr = w,
-                      .c = y,
-                      .ldc = w};
-    tw_run_product(s, &out);
+    float *y = rows_to_go_on(seq, x, w, last, wanted_rows);
+    add_attention(s, t, b, rows, y, y, f);
     tw_run_layer_norm(s, y, w, &b->ln2, t->eps, rows, w, f->normed, w);
-    tw_product fc1 = {.a = f->normed,
-                      .lda = w,
-                      .m = rows,
-                      .w = &b->fc1,
-                      .act = t->act,
-                      .c = f->hidden,
-                      .ldc = t->mlp_width};
-    tw_run_product(s, &fc1);
-    tw_product fc2 = {.a = f->hidden,
-                      .lda = t->mlp_width,
-                      .m = rows,
-                      .w = &b->fc2,
-                      .residual = y,
-                      .ldr = w,
-                      .c = y,
-                      .ldc = w};
-    tw_run_product(s, &fc2);
+    add_mlp(s, t, b, rows, f->normed, y, y, f);
 }
 
 /* x = ln1(x + out(attn(x))); x = ln2(x + fc2(act(fc1(x)))). */
@@ -208,38 +221,10 @@ static void post_norm_block(tw_backend_state *s, const tw_transformer *t, const 
                             const buffers *f) {
     size_t w = t->width, rows = last ? seq->n : seq->n_rows;
     attend(s, t, b, seq, x, last, f);
-    float *y = x;
-    if (last) {
-        gather_wanted(seq, x, w, wanted_rows);
-        y = wanted_rows;
-    }
-    tw_product out = {.a = f->mixed,
-                      .lda = w,
-                      .m = rows,
-                      .w = &b->out,
-                      .residual = y,
-                      .ldr = w,
-                      .c = f->normed,
-                      .ldc = w};
-    tw_run_product(s, &out);
+    float *y = rows_to_go_on(seq, x, w, last, wanted_rows);
+    add_attention(s, t, b, rows, y, f->normed, f);
     tw_run_layer_norm(s, f->normed, w, &b->ln1, t->eps, rows, w, y, w);
-    tw_product fc1 = {.a = y,
-                      .lda = w,
-                      .m = rows,
-                      .w = &b->fc1,
-                      .act = t->act,
-                      .c = f->hidden,
-                      .ldc = t->mlp_width};
-    tw_run_product(s, &fc1);
-    tw_product fc2 = {.a = f->hidden,
-                      .lda = t->mlp_width,
-                      .m = rows,
-                      .w = &b->fc2,
-                      .residual = y,
-                      .ldr = w,
-                      .c = f->normed,
-                      .ldc = w};
-    tw_run_product(s, &fc2);
+    add_mlp(s, t, b, rows, y, y, f->normed, f);
     tw_run_layer_norm(s, f->normed, w, &b->ln2, t->eps, rows, w, y, w);
 }
 

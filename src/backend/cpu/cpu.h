@@ -200,6 +200,12 @@ size_t tw_attention_scratch(const tw_backend_state *s, const tw_sequences *seq, 
                             size_t head_width);
 void tw_run_attention(tw_backend_state *s, const tw_attention *a);
 
+/* -------------------------------------------------------------------------------- tokens.c */
+/* Embeds all token rows into x [n_tokens, W]: word + position (+ type [W], may be NULL). */
+void tw_embed_tokens(tw_backend_state *s, const tw_token_rows *rows, const float *position,
+                     const float *type, float *x);
+size_t tw_longest_row(const tw_token_rows *rows);
+
 /* ---------------------------------------------- vit.c, resnet.c, bert.c, clip_text.c */
 tw_status tw_vit_encode(tw_backend_state *s, const float *pixels, size_t n, float *features,
                         tw_error *err);
