@@ -24,7 +24,7 @@ typedef struct conversion {
     tw_convert_options options;
     tw_checkpoint *checkpoint;
     const tw_tensor **tensors;
-    tw_source *source;
+    tw_origin *origin;
     tw_vision_config vision; /* what a configuration says */
     tw_text_config text;
     tw_clip_config clip; /* what open_clip's says; embed_dim 0 = there is none */
@@ -208,8 +208,8 @@ static tw_status load_tokenizer(conversion *c, tw_error *err) {
 
 static tw_status take_logit_scale(conversion *c, tw_error *err) {
     tw_tensor t;
-    if (!tw_source_find(c->source, "logit_scale", &t))
-        return tw_source_missing(c->source, "logit_scale", err);
+    if (!tw_origin_find(c->origin, "logit_scale", &t))
+        return tw_origin_missing(c->origin, "logit_scale", err);
     uint64_t n;
     if (!tw_shape_elements(t.n_dims, t.shape, &n) || n != 1)
         return tw_fail(err, TW_ERR_MISMATCH, "tensor '%s' has %llu elements, expected 1", t.name,
@@ -249,13 +249,13 @@ static tw_status report_missing(conversion *c, tw_error *err) {
     for (size_t i = 0; i < c->schema.n_entries; i++) {
         const tw_schema_entry *e = &c->schema.entries[i];
         tw_tensor view;
-        if (e->optional || tw_source_find(c->source, e->name, &view)) continue;
+        if (e->optional || tw_origin_find(c->origin, e->name, &view)) continue;
         if (!first) first = e;
         n++;
         tw_log(c->options.hooks, TW_LOG_WARNING, "tensor '%s' is missing",
-               tw_source_expected_name(c->source, e->name, name, sizeof name));
+               tw_origin_expected_name(c->origin, e->name, name, sizeof name));
     }
-    tw_status status = tw_source_missing(c->source, first->name, err);
+    tw_status status = tw_origin_missing(c->origin, first->name, err);
     if (n > 1) tw_error_context(err, "%zu tensors missing", n);
     return status;
 }
@@ -268,7 +268,7 @@ static tw_status gather(conversion *c, tw_error *err) {
     for (size_t i = 0; i < c->schema.n_entries; i++) {
         const tw_schema_entry *e = &c->schema.entries[i];
         item *it = &c->items[i];
-        if (!tw_source_find(c->source, e->name, &it->view)) {
+        if (!tw_origin_find(c->origin, e->name, &it->view)) {
             if (!e->optional) return report_missing(c, err);
             continue;
         }
@@ -277,7 +277,7 @@ static tw_status gather(conversion *c, tw_error *err) {
         TW_TRY(tw_stored_type(&it->view, e->matrix, c->options.precision, &it->dtype, err));
     }
     TW_TRY(take_logit_scale(c, err));
-    return tw_source_check_unused(c->source, arch->vision.kind != TW_VISION_NONE,
+    return tw_origin_check_unused(c->origin, arch->vision.kind != TW_VISION_NONE,
                                   arch->text.kind != TW_TEXT_NONE, c->options.hooks, err);
 }
 
@@ -303,7 +303,7 @@ static tw_status describe(conversion *c, const char *path, tw_error *err) {
 static tw_status take_recipe(conversion *c, tw_error *err) {
     int32_t size = c->metadata.arch.vision.image_size;
     c->metadata.recipe = (tw_recipe)TW_RECIPE_INIT;
-    const tw_family *f = tw_source_family(c->source);
+    const tw_family *f = tw_origin_family(c->origin);
     c->metadata.recipe.resize_mode = f->resize_mode;
     c->metadata.recipe.rgb_order = f->rgb_order;
     c->metadata.recipe.crop_rounding = f->crop_rounding;
@@ -378,7 +378,7 @@ done:
 static tw_status expect_more(conversion *c, const char *checkpoint, tw_expectation *e,
                              tw_error *err) {
     int64_t resolution;
-    const tw_family *f = tw_source_family(c->source);
+    const tw_family *f = tw_origin_family(c->origin);
     if (f->text_kind != TW_TEXT_CLIP) return TW_OK;
     e->openai = tw_checkpoint_int(c->checkpoint, "input_resolution", &resolution);
     c->bpe_variant = e->openai || f->activation ? TW_BPE_OPENAI : TW_BPE_OPEN_CLIP;
@@ -395,9 +395,9 @@ static tw_status understand(conversion *c, const char *checkpoint, tw_expectatio
     if (!c->tensors) return tw_fail_no_memory(err, n * sizeof *c->tensors);
     for (size_t i = 0; i < n; i++)
         c->tensors[i] = tw_checkpoint_tensor(c->checkpoint, i);
-    TW_TRY(tw_source_create(c->tensors, n, &c->source, err));
+    TW_TRY(tw_origin_create(c->tensors, n, &c->origin, err));
     TW_TRY(expect_more(c, checkpoint, expected, err));
-    TW_TRY(tw_recognize(c->source, expected, &c->metadata.arch, err));
+    TW_TRY(tw_recognize(c->origin, expected, &c->metadata.arch, err));
     return gather(c, err);
 }
 
@@ -411,7 +411,7 @@ static tw_status convert(conversion *c, const char *checkpoint, const char *path
         return status;
     }
     tw_log(c->options.hooks, TW_LOG_INFO, "%s: %s, %s", checkpoint,
-           tw_source_family(c->source)->title, c->metadata.arch.name);
+           tw_origin_family(c->origin)->title, c->metadata.arch.name);
     if (c->metadata.arch.text.kind != TW_TEXT_NONE) TW_TRY(load_tokenizer(c, err));
     TW_TRY(take_recipe(c, err));
     TW_TRY(describe(c, checkpoint, err));
@@ -425,7 +425,7 @@ static void release(conversion *c) {
     free(c->items);
     tw_schema_free(&c->schema);
     tw_tokenizer_free(c->tokenizer);
-    tw_source_free(c->source);
+    tw_origin_free(c->origin);
     free(c->tensors);
     tw_checkpoint_free(c->checkpoint);
 }

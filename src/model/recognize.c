@@ -9,10 +9,10 @@
 /* ---------------------------------------------------------------------------------- from shapes */
 
 /* The tensor that becomes `canonical`, with `n_dims` extents that all fit an int. */
-static tw_status need(tw_source *s, const char *canonical, int n_dims, tw_tensor *t,
+static tw_status need(tw_origin *s, const char *canonical, int n_dims, tw_tensor *t,
                       tw_error *err) {
     char shape[96];
-    if (!tw_source_find(s, canonical, t)) return tw_source_missing(s, canonical, err);
+    if (!tw_origin_find(s, canonical, t)) return tw_origin_missing(s, canonical, err);
     bool ok = t->n_dims == n_dims;
     for (int i = 0; ok && i < n_dims; i++)
         ok = t->shape[i] >= 1 && t->shape[i] <= INT_MAX;
@@ -21,14 +21,14 @@ static tw_status need(tw_source *s, const char *canonical, int n_dims, tw_tensor
                    tw_shape_text(t->n_dims, t->shape, shape, sizeof shape), n_dims);
 }
 
-static bool has(tw_source *s, const char *canonical) {
+static bool has(tw_origin *s, const char *canonical) {
     tw_tensor t;
-    return tw_source_find(s, canonical, &t);
+    return tw_origin_find(s, canonical, &t);
 }
 
 /* Blocks 0, 1, 2, … as far as they go; one beyond a gap is found unused later. The limit only
  * bounds the loop: tw_arch_check() judges the number. */
-static int32_t count_blocks(tw_source *s, const char *format, int stage) {
+static int32_t count_blocks(tw_origin *s, const char *format, int stage) {
     int32_t n = 0;
     char name[64];
     for (; n < 4096; n++) {
@@ -58,7 +58,7 @@ static tw_status multiply(int32_t a, int32_t b, const char *what, int32_t *out, 
     return tw_fail(err, TW_ERR_LIMIT, "%s is %d times %d", what, a, b);
 }
 
-static tw_status measure_vit(tw_source *s, tw_arch *arch, tw_error *err) {
+static tw_status measure_vit(tw_origin *s, tw_arch *arch, tw_error *err) {
     tw_vision_config *v = &arch->vision;
     tw_tensor patch, position, t;
     int32_t grid;
@@ -80,7 +80,7 @@ static tw_status measure_vit(tw_source *s, tw_arch *arch, tw_error *err) {
     return TW_OK;
 }
 
-static tw_status measure_resnet(tw_source *s, tw_arch *arch, tw_error *err) {
+static tw_status measure_resnet(tw_origin *s, tw_arch *arch, tw_error *err) {
     tw_vision_config *v = &arch->vision;
     tw_tensor t;
     int32_t grid;
@@ -97,28 +97,28 @@ static tw_status measure_resnet(tw_source *s, tw_arch *arch, tw_error *err) {
     return TW_OK;
 }
 
-static tw_status measure_vision(tw_source *s, tw_arch *arch, tw_error *err) {
+static tw_status measure_vision(tw_origin *s, tw_arch *arch, tw_error *err) {
     if (has(s, "v.stage.1.0.conv1.weight")) return measure_resnet(s, arch, err);
     tw_status status = measure_vit(s, arch, err);
     if (status == TW_ERR_MISMATCH && !has(s, "v.patch_embd.weight")) {
         char name[256];
         return tw_fail(err, TW_ERR_MISMATCH,
                        "no image tower: tensor '%s' is missing; --text-only converts without it",
-                       tw_source_expected_name(s, "v.patch_embd.weight", name, sizeof name));
+                       tw_origin_expected_name(s, "v.patch_embd.weight", name, sizeof name));
     }
     return status;
 }
 
-static tw_status measure_text(tw_source *s, tw_arch *arch, int32_t *embed_dim, tw_error *err) {
+static tw_status measure_text(tw_origin *s, tw_arch *arch, int32_t *embed_dim, tw_error *err) {
     tw_text_config *x = &arch->text;
     tw_tensor t;
     char name[256];
     if (!has(s, "t.token_embd.weight"))
         return tw_fail(err, TW_ERR_MISMATCH,
                        "no text tower: tensor '%s' is missing; --vision-only converts without it",
-                       tw_source_expected_name(s, "t.token_embd.weight", name, sizeof name));
+                       tw_origin_expected_name(s, "t.token_embd.weight", name, sizeof name));
     TW_TRY(need(s, "t.token_embd.weight", 2, &t, err));
-    x->kind = tw_source_family(s)->text_kind;
+    x->kind = tw_origin_family(s)->text_kind;
     x->vocab_size = (int32_t)t.shape[0];
     x->width = (int32_t)t.shape[1];
     TW_TRY(need(s, "t.position_embd.weight", 2, &t, err));
@@ -213,14 +213,14 @@ static tw_status settle_heads(const char *tower, const char *options, int64_t wi
 }
 
 /* OpenAI's models have heads of 64 whatever the width. */
-static int32_t family_head_width(const tw_source *s, const tw_expectation *e) {
-    return e->openai ? 64 : tw_source_family(s)->head_width;
+static int32_t family_head_width(const tw_origin *s, const tw_expectation *e) {
+    return e->openai ? 64 : tw_origin_family(s)->head_width;
 }
 
 /* Activation of both towers of a CLIP model, of the image tower of the others. */
-static tw_status settle_activation(const tw_source *s, const tw_expectation *e, tw_activation *out,
+static tw_status settle_activation(const tw_origin *s, const tw_expectation *e, tw_activation *out,
                                    tw_error *err) {
-    const tw_family *f = tw_source_family(s);
+    const tw_family *f = tw_origin_family(s);
     *out = e->activation   ? e->activation
            : e->openai     ? TW_QUICK_GELU
            : f->activation ? f->activation
@@ -232,7 +232,7 @@ static tw_status settle_activation(const tw_source *s, const tw_expectation *e, 
                    "with the model's open_clip_config.json");
 }
 
-static tw_status settle_vision(const tw_source *s, const tw_expectation *e, tw_arch *arch,
+static tw_status settle_vision(const tw_origin *s, const tw_expectation *e, tw_arch *arch,
                                tw_error *err) {
     tw_vision_config *v = &arch->vision;
     bool vit = v->kind == TW_VISION_VIT;
@@ -248,7 +248,7 @@ static tw_status settle_vision(const tw_source *s, const tw_expectation *e, tw_a
     /* In a CLIP model with a ModifiedResNet the option is about the text tower. */
     if (vit)
         TW_TRY(settle_activation(s, e, &v->activation, err));
-    else if (tw_source_family(s)->text_kind == TW_TEXT_BERT && e->activation)
+    else if (tw_origin_family(s)->text_kind == TW_TEXT_BERT && e->activation)
         v->activation = e->activation;
     if (vit == (v->activation == TW_RELU))
         return tw_fail(err, TW_ERR_ARGUMENT, "activation %s does not belong to a %s",
@@ -256,7 +256,7 @@ static tw_status settle_vision(const tw_source *s, const tw_expectation *e, tw_a
     return TW_OK;
 }
 
-static tw_status settle_text(const tw_source *s, const tw_expectation *e, tw_text_config *t,
+static tw_status settle_text(const tw_origin *s, const tw_expectation *e, tw_text_config *t,
                              tw_error *err) {
     bool bert = t->kind == TW_TEXT_BERT;
     int32_t head_width, configured = 0;
@@ -277,28 +277,28 @@ static tw_status settle_text(const tw_source *s, const tw_expectation *e, tw_tex
                    t->context_length, t->n_positions);
 }
 
-tw_status tw_recognize(tw_source *source, const tw_expectation *said, tw_arch *out, tw_error *err) {
+tw_status tw_recognize(tw_origin *origin, const tw_expectation *said, tw_arch *out, tw_error *err) {
     tw_expectation copy = *said, *expected = &copy;
     *out = (tw_arch){.struct_size = sizeof *out};
-    if (copy.text && copy.text_implied && copy.text->kind != tw_source_family(source)->text_kind)
+    if (copy.text && copy.text_implied && copy.text->kind != tw_origin_family(origin)->text_kind)
         copy.text = NULL;
     if (expected->vision_only && expected->text_only)
         return tw_fail(err, TW_ERR_ARGUMENT, "vision only and text only leave no tower");
     if (!expected->text_only) {
-        TW_TRY(measure_vision(source, out, err));
+        TW_TRY(measure_vision(origin, out, err));
         if (expected->vision) TW_TRY(compare_vision(expected, out, err));
-        TW_TRY(settle_vision(source, expected, out, err));
+        TW_TRY(settle_vision(origin, expected, out, err));
     }
     if (!expected->vision_only) {
         int32_t embed_dim;
-        TW_TRY(measure_text(source, out, &embed_dim, err));
+        TW_TRY(measure_text(origin, out, &embed_dim, err));
         if (!expected->text_only && embed_dim != out->embed_dim)
             return tw_fail(err, TW_ERR_MISMATCH,
                            "image features of length %d, text features of length %d",
                            out->embed_dim, embed_dim);
         out->embed_dim = embed_dim;
         if (expected->text) TW_TRY(compare_text(expected->text, &out->text, err));
-        TW_TRY(settle_text(source, expected, &out->text, err));
+        TW_TRY(settle_text(origin, expected, &out->text, err));
     }
     TW_TRY(tw_arch_check(out, err));
     tw_arch_set_name(out);

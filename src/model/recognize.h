@@ -2,7 +2,7 @@
 #ifndef MODEL_RECOGNIZE_H
 #define MODEL_RECOGNIZE_H
 
-#include "model/source.h"
+#include "model/origin.h"
 
 /* What the user, or a configuration file, says beside the shapes. */
 typedef struct tw_expectation {
@@ -22,7 +22,7 @@ typedef struct tw_expectation {
 /* Errors: TW_ERR_MISMATCH (a tensor missing or of an impossible shape; a size that is not the
  * expected one), TW_ERR_AMBIGUOUS (the number of heads or the activation does not show: the message names
  * the options that tell), TW_ERR_LIMIT, TW_ERR_ARGUMENT. */
-tw_status tw_recognize(tw_source *source, const tw_expectation *expected, tw_arch *out,
+tw_status tw_recognize(tw_origin *origin, const tw_expectation *expected, tw_arch *out,
                        tw_error *err);
 
 #endif

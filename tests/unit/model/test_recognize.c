@@ -85,10 +85,10 @@ static void resize(const char *prefix, int64_t from, int64_t to) {
 
 static tw_status recognize(const tw_expectation *e, tw_arch *arch) {
     static const tw_expectation nothing;
-    tw_source *source;
-    tw_status status = tw_source_create(list.pointers, list.n, &source, &err);
-    if (status == TW_OK) status = tw_recognize(source, e ? e : &nothing, arch, &err);
-    tw_source_free(source);
+    tw_origin *origin;
+    tw_status status = tw_origin_create(list.pointers, list.n, &origin, &err);
+    if (status == TW_OK) status = tw_recognize(origin, e ? e : &nothing, arch, &err);
+    tw_origin_free(origin);
     return status;
 }
 
@@ -128,18 +128,18 @@ static void every_released_checkpoint_is_recognised_by_its_shapes(void **state) 
 static void every_tensor_of_a_released_checkpoint_has_its_place(void **state) {
     static const tw_expectation nothing;
     for (size_t i = 0; i < sizeof released / sizeof *released; i++) {
-        tw_source *source;
+        tw_origin *origin;
         tw_arch arch;
         tw_schema schema;
         uint64_t n_vision = 0, n_text = 0;
         load(released[i].manifest, "module.");
-        assert_ok(tw_source_create(list.pointers, list.n, &source, &err), &err);
-        assert_ok(tw_recognize(source, &nothing, &arch, &err), &err);
+        assert_ok(tw_origin_create(list.pointers, list.n, &origin, &err), &err);
+        assert_ok(tw_recognize(origin, &nothing, &arch, &err), &err);
         assert_ok(tw_schema_build(&arch, &schema, &err), &err);
         for (size_t k = 0; k < schema.n_entries; k++) {
             const tw_schema_entry *e = &schema.entries[k];
             tw_tensor t;
-            if (!tw_source_find(source, e->name, &t)) fail_msg("%s not found", e->name);
+            if (!tw_origin_find(origin, e->name, &t)) fail_msg("%s not found", e->name);
             assert_int_equal(t.n_dims, e->n_dims);
             assert_memory_equal(t.shape, e->shape, (size_t)e->n_dims * sizeof *e->shape);
             uint64_t n = strstr(e->name, ".bn.mean") || strstr(e->name, ".bn.var")
@@ -148,33 +148,33 @@ static void every_tensor_of_a_released_checkpoint_has_its_place(void **state) {
             *(e->name[0] == 'v' ? &n_vision : &n_text) += n;
         }
         tw_tensor t;
-        assert_true(tw_source_find(source, "logit_scale", &t));
-        assert_ok(tw_source_check_unused(source, true, true, NULL, &err), &err);
+        assert_true(tw_origin_find(origin, "logit_scale", &t));
+        assert_ok(tw_origin_check_unused(origin, true, true, NULL, &err), &err);
         assert_int_equal(n_vision, released[i].n_vision);
         assert_int_equal(n_text, released[i].n_text);
         tw_schema_free(&schema);
-        tw_source_free(source);
+        tw_origin_free(origin);
     }
 }
 
 static void stacked_and_transposed_tensors_are_views(void **state) {
-    tw_source *source;
+    tw_origin *origin;
     tw_tensor t;
     float dummy = 0;
     load("chinese_clip_ViT-B-16.pt", "");
     get("visual.transformer.resblocks.3.attn.in_proj_weight")->data = &dummy;
-    assert_ok(tw_source_create(list.pointers, list.n, &source, &err), &err);
-    assert_true(tw_source_find(source, "v.blk.3.attn_v.weight", &t));
+    assert_ok(tw_origin_create(list.pointers, list.n, &origin, &err), &err);
+    assert_true(tw_origin_find(origin, "v.blk.3.attn_v.weight", &t));
     assert_string_equal(t.name, "visual.transformer.resblocks.3.attn.in_proj_weight");
     assert_int_equal(t.shape[0], 768);
     assert_int_equal((uintptr_t)t.data - (uintptr_t)&dummy, 2 * 768 * 768 * 4);
-    assert_true(tw_source_find(source, "visual_projection.weight", &t));
+    assert_true(tw_origin_find(origin, "visual_projection.weight", &t));
     assert_int_equal(t.shape[0], 512);
     assert_int_equal(t.stride[0], 1);
     assert_int_equal(t.stride[1], 512);
-    assert_false(tw_source_find(source, "v.blk.12.attn_v.weight", &t));
-    assert_false(tw_source_find(source, "v.blk.x.attn_v.weight", &t));
-    tw_source_free(source);
+    assert_false(tw_origin_find(origin, "v.blk.12.attn_v.weight", &t));
+    assert_false(tw_origin_find(origin, "v.blk.x.attn_v.weight", &t));
+    tw_origin_free(origin);
 }
 
 static void a_text_or_image_tower_can_be_taken_alone(void **state) {
@@ -406,14 +406,14 @@ static void impossible_shapes_are_named(void **state) {
     load("chinese_clip_ViT-B-16.pt", "");
     get("visual.proj")->n_dims = 1;
     tw_arch arch;
-    tw_source *source;
+    tw_origin *origin;
     tw_tensor t;
-    assert_ok(tw_source_create(list.pointers, list.n, &source, &err), &err);
-    assert_false(tw_source_find(source, "visual_projection.weight", &t));
-    assert_fails(tw_source_missing(source, "visual_projection.weight", &err), TW_ERR_MISMATCH,
+    assert_ok(tw_origin_create(list.pointers, list.n, &origin, &err), &err);
+    assert_false(tw_origin_find(origin, "visual_projection.weight", &t));
+    assert_fails(tw_origin_missing(origin, "visual_projection.weight", &err), TW_ERR_MISMATCH,
                  &err);
     assert_non_null(strstr(err.message, "'visual.proj' has shape [768], from which"));
-    tw_source_free(source);
+    tw_origin_free(origin);
     load("chinese_clip_ViT-B-16.pt", "");
     get("bert.embeddings.position_embeddings.weight")->shape[0] = 100000;
     refuse(NULL, TW_ERR_LIMIT, "positions is 100000");
@@ -433,21 +433,21 @@ static void count_warning(void *user, tw_log_level level, const char *message) {
 static tw_status use_all(bool vision, bool text) {
     static const tw_expectation nothing;
     const tw_hooks hooks = {sizeof hooks, count_warning, NULL, NULL};
-    tw_source *source;
+    tw_origin *origin;
     tw_arch arch;
     tw_schema schema;
     tw_tensor t;
     n_warnings = 0;
-    assert_ok(tw_source_create(list.pointers, list.n, &source, &err), &err);
-    assert_ok(tw_recognize(source, &nothing, &arch, &err), &err);
+    assert_ok(tw_origin_create(list.pointers, list.n, &origin, &err), &err);
+    assert_ok(tw_recognize(origin, &nothing, &arch, &err), &err);
     if (!text) arch.text.kind = TW_TEXT_NONE;
     assert_ok(tw_schema_build(&arch, &schema, &err), &err);
     for (size_t k = 0; k < schema.n_entries; k++)
-        tw_source_find(source, schema.entries[k].name, &t);
-    tw_source_find(source, "logit_scale", &t);
-    tw_status status = tw_source_check_unused(source, vision, text, &hooks, &err);
+        tw_origin_find(origin, schema.entries[k].name, &t);
+    tw_origin_find(origin, "logit_scale", &t);
+    tw_status status = tw_origin_check_unused(origin, vision, text, &hooks, &err);
     tw_schema_free(&schema);
-    tw_source_free(source);
+    tw_origin_free(origin);
     return status;
 }
 
@@ -476,11 +476,11 @@ static void an_unknown_weight_in_a_tower_is_an_error(void **state) {
 }
 
 static void a_name_twice_is_an_error(void **state) {
-    tw_source *source;
+    tw_origin *origin;
     load("chinese_clip_ViT-B-16.pt", "module.");
     add("logit_scale", "scalar");
-    assert_fails(tw_source_create(list.pointers, list.n, &source, &err), TW_ERR_FORMAT, &err);
-    assert_null(source);
+    assert_fails(tw_origin_create(list.pointers, list.n, &origin, &err), TW_ERR_FORMAT, &err);
+    assert_null(origin);
 }
 
 int main(void) {

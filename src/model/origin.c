@@ -1,4 +1,4 @@
-#include "model/source.h"
+#include "model/origin.h"
 
 #include "base/size.h"
 
@@ -14,7 +14,7 @@ typedef struct entry {
     bool used;
 } entry;
 
-struct tw_source {
+struct tw_origin {
     entry *entries;  /* order of the checkpoint */
     entry **by_name; /* sorted */
     size_t n;
@@ -27,7 +27,7 @@ static int compare_entries(const void *a, const void *b) {
     return strcmp((*(entry *const *)a)->name, (*(entry *const *)b)->name);
 }
 
-static entry *look_up(const tw_source *s, const char *name) {
+static entry *look_up(const tw_origin *s, const char *name) {
     size_t low = 0, high = s->n;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -64,13 +64,13 @@ static bool prefix_any(const char *const *prefixes, const char *name) {
 
 /* ------------------------------------------------------------------------------------- creation */
 
-static bool has_any(const tw_source *s, const char *const *patterns) {
+static bool has_any(const tw_origin *s, const char *const *patterns) {
     for (size_t i = 0; patterns && i < s->n; i++)
         if (glob_any(patterns, s->entries[i].name)) return true;
     return false;
 }
 
-static tw_status detect_family(tw_source *s, tw_error *err) {
+static tw_status detect_family(tw_origin *s, tw_error *err) {
     const tw_family *const *f;
     for (f = tw_families; *f; f++)
         if (has_any(s, (*f)->text_signatures)) break;
@@ -91,7 +91,7 @@ static tw_status detect_family(tw_source *s, tw_error *err) {
     return TW_OK;
 }
 
-static tw_status fill(tw_source *s, const tw_tensor *const *tensors, tw_error *err) {
+static tw_status fill(tw_origin *s, const tw_tensor *const *tensors, tw_error *err) {
     static const char prefix[] = "module.";
     size_t n_prefix = sizeof prefix - 1;
     bool strip = strncmp(tensors[0]->name, prefix, n_prefix) == 0;
@@ -108,11 +108,11 @@ static tw_status fill(tw_source *s, const tw_tensor *const *tensors, tw_error *e
     return TW_OK;
 }
 
-tw_status tw_source_create(const tw_tensor *const *tensors, size_t n_tensors, tw_source **out,
+tw_status tw_origin_create(const tw_tensor *const *tensors, size_t n_tensors, tw_origin **out,
                            tw_error *err) {
     *out = NULL;
     if (n_tensors == 0) return tw_fail(err, TW_ERR_FORMAT, "the checkpoint has no tensors");
-    tw_source *s = calloc(1, sizeof *s);
+    tw_origin *s = calloc(1, sizeof *s);
     if (!s) return tw_fail_no_memory(err, sizeof *s);
     tw_status status;
     s->n = n_tensors;
@@ -127,19 +127,19 @@ tw_status tw_source_create(const tw_tensor *const *tensors, size_t n_tensors, tw
     *out = s;
     s = NULL;
 done:
-    tw_source_free(s);
+    tw_origin_free(s);
     return status;
 }
 
-void tw_source_free(tw_source *source) {
-    if (!source) return;
-    free(source->entries);
-    free(source->by_name);
-    free(source);
+void tw_origin_free(tw_origin *origin) {
+    if (!origin) return;
+    free(origin->entries);
+    free(origin->by_name);
+    free(origin);
 }
 
-const tw_family *tw_source_family(const tw_source *source) {
-    return source->family;
+const tw_family *tw_origin_family(const tw_origin *origin) {
+    return origin->family;
 }
 
 /* --------------------------------------------------------------------------------------- rules */
@@ -206,13 +206,13 @@ static bool apply(tw_name_rule_kind kind, const tw_tensor *t, tw_tensor *view) {
     return true;
 }
 
-bool tw_source_find(tw_source *source, const char *canonical, tw_tensor *view) {
-    for (const tw_name_rule *r = source->family->rules; r->canonical; r++) {
+bool tw_origin_find(tw_origin *origin, const char *canonical, tw_tensor *view) {
+    for (const tw_name_rule *r = origin->family->rules; r->canonical; r++) {
         match m = {0};
         char name[MAX_NAME];
         if (!match_name(r->canonical, canonical, &m)) continue;
         substitute(r->source, &m, name, sizeof name);
-        entry *e = look_up(source, name);
+        entry *e = look_up(origin, name);
         if (!e || !apply(r->kind, e->tensor, view)) continue;
         e->used = true;
         return true;
@@ -220,10 +220,10 @@ bool tw_source_find(tw_source *source, const char *canonical, tw_tensor *view) {
     return false;
 }
 
-const char *tw_source_expected_name(const tw_source *source, const char *canonical, char *buf,
+const char *tw_origin_expected_name(const tw_origin *origin, const char *canonical, char *buf,
                                     size_t n_bytes) {
     snprintf(buf, n_bytes, "%s", canonical);
-    for (const tw_name_rule *r = source->family->rules; r->canonical; r++) {
+    for (const tw_name_rule *r = origin->family->rules; r->canonical; r++) {
         match m = {0};
         if (!match_name(r->canonical, canonical, &m)) continue;
         substitute(r->source, &m, buf, n_bytes);
@@ -232,13 +232,13 @@ const char *tw_source_expected_name(const tw_source *source, const char *canonic
     return buf;
 }
 
-tw_status tw_source_missing(const tw_source *source, const char *canonical, tw_error *err) {
+tw_status tw_origin_missing(const tw_origin *origin, const char *canonical, tw_error *err) {
     char name[MAX_NAME], shape[96];
-    tw_source_expected_name(source, canonical, name, sizeof name);
-    const entry *e = look_up(source, name);
+    tw_origin_expected_name(origin, canonical, name, sizeof name);
+    const entry *e = look_up(origin, name);
     if (!e)
         return tw_fail(err, TW_ERR_MISMATCH, "tensor '%s' is missing in this %s checkpoint", name,
-                       source->family->title);
+                       origin->family->title);
     return tw_fail(err, TW_ERR_MISMATCH, "tensor '%s' has shape %s, from which '%s' cannot be made",
                    e->tensor->name,
                    tw_shape_text(e->tensor->n_dims, e->tensor->shape, shape, sizeof shape),
@@ -252,11 +252,11 @@ static bool looks_like_weight(const tw_tensor *t) {
            (t->dtype == TW_F32 || t->dtype == TW_F16 || t->dtype == TW_BF16 || t->dtype == TW_F64);
 }
 
-tw_status tw_source_check_unused(const tw_source *source, bool vision, bool text,
+tw_status tw_origin_check_unused(const tw_origin *origin, bool vision, bool text,
                                  const tw_hooks *hooks, tw_error *err) {
-    const tw_family *f = source->family;
-    for (size_t i = 0; i < source->n; i++) {
-        const entry *e = &source->entries[i];
+    const tw_family *f = origin->family;
+    for (size_t i = 0; i < origin->n; i++) {
+        const entry *e = &origin->entries[i];
         char shape[96];
         if (e->used || glob_any(f->ignored, e->name)) continue;
         bool in_vision = prefix_any(f->vision_prefixes, e->name);
