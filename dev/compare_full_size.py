@@ -4,13 +4,17 @@
     dev/compare_full_size.py --folder FOLDER [ARCH ...] [--tuwen build/tuwen] [--threads N]
                              [--delete]
 
-For each architecture: converts checkpoint.pt (wall time; the largest RssAnon of the process, which
+For each architecture: converts the checkpoint (wall time; the largest RssAnon of the process, which
 is the memory that is its own and not the mapped files'), embeds the stored pixels and ids, and
-prints the largest difference from the original's features over the largest magnitude of those.
+prints the largest difference from the original's features over the largest magnitude of those, and
+the smallest cosine between a feature of tuwen's and the original's.
 Where the f64 features are there, the original's own rounding error is printed beside it.
+Then the same of the features that are normalised, which the texts themselves go into, the token
+ids of the texts and what becomes of a picture, both of which must be equal.
 Exit status 0 when all differences are within 1e-5 and converting stayed under 200 MB.
 """
 import argparse
+import json
 import pathlib
 import subprocess
 import sys
@@ -21,7 +25,6 @@ import numpy as np
 
 LIMIT = 1e-5
 ANONYMOUS_LIMIT_MB = 200
-ORDER = ["RN50", "ViT-B-16", "ViT-L-14", "ViT-L-14-336", "ViT-H-14"]
 
 
 def anonymous_kb(pid):
@@ -60,38 +63,102 @@ def difference(got, expected):
     return float(np.abs(got - expected).max() / np.abs(expected).max())
 
 
-def compare(tuwen, folder, threads, keep):
-    arch, model, passed = folder.name, folder / "model.gguf", True
-    checkpoint = folder / "checkpoint.pt"
-    extra = ["--threads", threads] if threads else []
-    seconds, anonymous = run([tuwen, "convert", checkpoint, "-o", model])
-    ok = anonymous < ANONYMOUS_LIMIT_MB
-    passed &= ok
-    n_mb = checkpoint.stat().st_size / 1e6
-    print(f"{arch:13} convert  {n_mb:.0f} MB in {seconds:.2f} s, RssAnon {anonymous:.0f} MB  "
-          f"{'PASS' if ok else 'FAIL'}", flush=True)
-    for tower, option in [("image", ("--pixels", "pixels.npy")), ("text", ("--ids", "ids.npy"))]:
-        out = folder / f"tuwen_{tower}_features.npy"
-        seconds, _ = run([tuwen, "embed", "-m", model, option[0], folder / option[1],
-                          "--no-normalize", "-o", out, *extra])
-        got, expected = np.load(out), np.load(folder / f"{tower}_features.npy")
+def cosine(got, expected):
+    got, expected = got.astype(np.float64), expected.astype(np.float64)
+    norms = np.linalg.norm(got, axis=1) * np.linalg.norm(expected, axis=1)
+    return float(((got * expected).sum(1) / norms).min())
+
+
+class Case:
+    """One architecture: its files, what was found about it."""
+
+    def __init__(self, tuwen, folder, threads):
+        self.tuwen, self.folder, self.passed = tuwen, folder, True
+        self.model = folder / "model.gguf"
+        self.threads = ["--threads", threads] if threads else []
+        self.case = json.loads((folder / "case.json").read_text())
+
+    def print(self, what, ok, text):
+        self.passed &= ok
+        print(f"{self.folder.name:26} {what:11} {text}  {'PASS' if ok else 'FAIL'}", flush=True)
+
+    def load(self, name):
+        path = self.folder / f"{name}.npy"
+        return np.load(path) if path.exists() else None
+
+    def convert(self):
+        checkpoint = self.folder / self.case["checkpoint"]
+        seconds, anonymous = run([self.tuwen, "convert", checkpoint, "-o", self.model])
+        n_mb = checkpoint.stat().st_size / 1e6
+        self.print("convert", anonymous < ANONYMOUS_LIMIT_MB,
+                   f"{n_mb:.0f} MB in {seconds:.2f} s, RssAnon {anonymous:.0f} MB")
+
+    def embed(self, *arguments):
+        out = self.folder / "tuwen.npy"
+        seconds, _ = run([self.tuwen, "embed", "-m", self.model, *arguments, "-o", out,
+                          *self.threads])
+        got = np.load(out)
+        out.unlink()
+        return got, seconds
+
+    def features(self, tower, option, name):
+        expected = self.load(f"{tower}_features")
+        got, seconds = self.embed(option, self.folder / name, "--no-normalize")
         error = difference(got, expected)
-        ok = error <= LIMIT
-        passed &= ok
-        line = (f"{arch:13} {tower:8} max|difference| / max|feature| {error:.2e}, {seconds:.2f} s  "
-                f"{'PASS' if ok else 'FAIL'}")
-        exact = folder / f"{tower}_features_f64.npy"
-        if exact.exists():
-            exact = np.load(exact)
+        line = (f"max|difference| / max|feature| {error:.2e}, 1 - cosine "
+                f"{max(0, 1 - cosine(got, expected)):.0e}, {seconds:.2f} s")
+        exact = self.load(f"{tower}_features_f64")
+        if exact is not None:
             line += (f"  (against f64: tuwen {difference(got, exact):.2e}, "
                      f"original {difference(expected, exact):.2e})")
-        print(line, flush=True)
-        if not keep:
-            out.unlink()
+        self.print(tower, error <= LIMIT, line)
+
+    def normalized(self, tower, option, name):
+        expected = self.load(f"{tower}_features").astype(np.float64)
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        got, _ = self.embed(option, self.folder / name)
+        error = difference(got, expected)
+        self.print(f"{tower}, norm", error <= LIMIT, f"max|difference| / max|feature| {error:.2e}")
+
+    def tokens(self):
+        ids = subprocess.run([str(self.tuwen), "tokenize", "-m", str(self.model), "--pad", "--json",
+                              "--truncation", "silent", str(self.folder / "texts.txt")],
+                             capture_output=True, check=True, text=True).stdout
+        got = np.array([json.loads(line)["ids"] for line in ids.splitlines()])
+        expected = self.load("ids")
+        same = got.shape == expected.shape and bool((got == expected).all())
+        self.print("token ids", same, f"{len(expected)} texts")
+
+    def picture(self):
+        expected = self.load("picture")
+        if expected is None:
+            return
+        out = self.folder / "tuwen_picture.npy"
+        run([self.tuwen, "preprocess", "-m", self.model, self.folder / "picture.png", "-o", out])
+        got = np.load(out)
+        n_other = int((got != expected).sum()) if got.shape == expected.shape else -1
+        self.print("picture", n_other == 0, f"{n_other} of {expected.size} values differ")
+        out.unlink()
+
+    def delete(self):
+        self.model.unlink()
+        (self.folder / self.case["checkpoint"]).unlink()
+
+
+def compare(tuwen, folder, threads, keep):
+    case = Case(tuwen, folder, threads)
+    texts = folder / "texts.txt"
+    texts.write_text("\n".join(case.case["texts"]) + "\n", encoding="utf-8")
+    case.convert()
+    case.features("image", "--pixels", "pixels.npy")
+    case.features("text", "--ids", "ids.npy")
+    case.normalized("image", "--pixels", "pixels.npy")
+    case.normalized("text", "--texts", "texts.txt")
+    case.tokens()
+    case.picture()
     if not keep:
-        model.unlink()
-        checkpoint.unlink()
-    return passed
+        case.delete()
+    return case.passed
 
 
 def main():
@@ -103,9 +170,9 @@ def main():
     parser.add_argument("--delete", action="store_true",
                         help="remove checkpoint and model after use")
     options = parser.parse_args()
-    names = options.arch or [a for a in ORDER if (options.folder / a / "checkpoint.pt").exists()]
+    names = options.arch or sorted(p.parent.name for p in options.folder.glob("*/case.json"))
     if not names:
-        raise SystemExit(f"{options.folder}: no ARCH/checkpoint.pt")
+        raise SystemExit(f"{options.folder}: no ARCH/case.json")
     passed = [compare(options.tuwen, options.folder / a, options.threads, not options.delete)
               for a in names]
     print("PASS" if all(passed) else "FAIL")

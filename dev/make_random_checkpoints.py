@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
-"""Makes the five released Chinese-CLIP architectures at full size with random weights, and what
-the original code computes with them.
+"""Makes architectures at full size with random weights, and what the original code computes with
+them.
 
     dev/make_random_checkpoints.py --out FOLDER [ARCH ...] [--seed 1] [--double]
 
-For each of RN50, ViT-B-16, ViT-L-14, ViT-L-14-336 and ViT-H-14 it writes to OUT/ARCH/:
+ARCH is RN50, ViT-B-16, ViT-L-14, ViT-L-14-336 or ViT-H-14 (Chinese-CLIP, the default is these
+five), or openai-, openai-state-, open_clip-, hf- or hf-chinese- before a name of theirs
+(dev/random_models.py). For each it writes to OUT/ARCH/:
 
-    checkpoint.pt        {"epoch", "step", "name", "state_dict"}, f32, names with "module."
+    checkpoint.pt …      as the source of such weights stores them, with its configuration
+    case.json            the checkpoint's file name, the tokenizer's and the texts
     pixels.npy           f32 [3, 3, R, R], three pictures of noise, normalised
-    ids.npy              i64 [5, 52], five texts
+    picture.png          one of them, 480 x 360, and picture.npy, what the original makes of it
+    ids.npy              i64 [5, L], five texts
     image_features.npy   f32 [3, E], original f32 features on the CPU, not normalised
     text_features.npy    f32 [5, E]
     *_features_f64.npy   with --double: the same computed in f64 from the same weights
@@ -25,34 +29,10 @@ import time
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
-import cn_clip.clip as clip
-from cn_clip.clip import model as clip_model
-
-# The pairs of configuration files of cn_clip/clip/utils.py, _MODEL_INFO.
-ARCHITECTURES = {
-    "RN50": ("RN50", "RBT3-chinese"),
-    "ViT-B-16": ("ViT-B-16", "RoBERTa-wwm-ext-base-chinese"),
-    "ViT-L-14": ("ViT-L-14", "RoBERTa-wwm-ext-base-chinese"),
-    "ViT-L-14-336": ("ViT-L-14-336", "RoBERTa-wwm-ext-base-chinese"),
-    "ViT-H-14": ("ViT-H-14", "RoBERTa-wwm-ext-large-chinese"),
-}
-TEXTS = ["杰尼龟", "一只皮卡丘的照片", "iPhone 13 Pro Max 手机壳", "the quick brown fox, 2023!",
-         "在一个阳光明媚的早晨，孩子们在公园的草地上放风筝，老人们坐在长椅上聊天，远处的湖面波光粼粼，"
-         "几只白鹭飞过。"]
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
-
-
-def build(arch):
-    folder = pathlib.Path(clip.__file__).parent / "model_configs"
-    config = {}
-    for name in ARCHITECTURES[arch]:
-        config.update(json.loads((folder / f"{name}.json").read_text()))
-    if isinstance(config["vision_layers"], str):
-        config["vision_layers"] = json.loads(config["vision_layers"])
-    return clip_model.CLIP(**config), config["image_resolution"]
+from random_models import CHINESE, MEAN, STD, build, half_names
 
 
 def randomise(model, generator):
@@ -100,11 +80,33 @@ def pixels(n, resolution, generator):
     return ((torch.cat(pictures) - mean) / std).contiguous()
 
 
-def features(model, images, ids):
+def features(original, images, ids):
     """One at a time, which takes less memory; the rows of a batch do not depend on each other."""
-    image = torch.cat([model.encode_image(images[i:i + 1]) for i in range(len(images))])
-    text = torch.cat([model.encode_text(ids[i:i + 1]) for i in range(len(ids))])
+    image = torch.cat([original.image(images[i:i + 1]) for i in range(len(images))])
+    text = torch.cat([original.text(ids[i:i + 1]) for i in range(len(ids))])
     return {"image_features": image.numpy(), "text_features": text.numpy()}
+
+
+def picture(original, generator, out):
+    """Wider than high, where all versions of Pillow resize alike."""
+    transform = original.transform()
+    if not transform:
+        return {}
+    grains = torch.randint(0, 256, (60, 80, 3), generator=generator, dtype=torch.uint8).numpy()
+    whole = Image.fromarray(grains.repeat(6, 0).repeat(6, 1))
+    whole.save(out / "picture.png")
+    return {"picture": transform(whole).numpy()}
+
+
+def report(arch, model, arrays, seconds):
+    n_parameters = sum(p.numel() for p in model.parameters())
+    scales = ", ".join(f"{k[:-9]} max {np.abs(arrays[k]).max():.3f} std {arrays[k].std():.3f}"
+                       for k in ("image_features", "text_features"))
+    print(f"{arch}: {n_parameters} parameters, {scales}, {seconds:.0f} s", flush=True)
+    for k in ("image_features", "text_features"):
+        if f"{k}_f64" in arrays:
+            error = np.abs(arrays[k] - arrays[f"{k}_f64"]).max() / np.abs(arrays[f"{k}_f64"]).max()
+            print(f"{arch}: {k} f32 against f64: {error:.2e} of the largest", flush=True)
 
 
 @torch.no_grad()
@@ -112,45 +114,42 @@ def make(arch, out, seed, double):
     start = time.monotonic()
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    model, resolution = build(arch)
+    original = build(arch)
+    model, resolution = original.model, original.resolution
     randomise(model, generator)
+    if original.half:
+        for name in half_names(model):
+            parameter = model.get_parameter(name)
+            parameter.copy_(parameter.half())
     set_running_statistics(model, resolution, generator)
     model.eval()
 
     images = pixels(3, resolution, generator)
-    ids = clip.tokenize(TEXTS)
     out.mkdir(parents=True, exist_ok=True)
-    state = {f"module.{name}": tensor for name, tensor in model.state_dict().items()}
-    torch.save({"epoch": 3, "step": 1000, "name": f"random-{arch}", "state_dict": state},
-               out / "checkpoint.pt")
-    arrays = {"pixels": images.numpy(), "ids": ids.numpy(), **features(model, images, ids)}
+    arrays = {"pixels": images.numpy(), "ids": original.ids.numpy(),
+              **picture(original, generator, out), **features(original, images, original.ids)}
+    case = {"checkpoint": original.save(out), "tokenizer": original.tokenizer,
+            "texts": original.texts}
+    (out / "case.json").write_text(json.dumps(case, ensure_ascii=False, indent=1))
     if double:
-        clip_model.LayerNorm.forward = nn.LayerNorm.forward  # its own rounds to f32
+        if original.module:  # its own LayerNorm rounds to f32
+            original.module.LayerNorm.forward = nn.LayerNorm.forward
         model.double()
-        arrays.update({f"{name}_f64": value
-                       for name, value in features(model, images.double(), ids).items()})
+        arrays.update({f"{name}_f64": value for name, value
+                       in features(original, images.double(), original.ids).items()})
     for name, array in arrays.items():
         np.save(out / f"{name}.npy", array)
-
-    n_parameters = sum(p.numel() for p in model.parameters())
-    scales = ", ".join(f"{k[:-9]} max {np.abs(arrays[k]).max():.3f} std {arrays[k].std():.3f}"
-                       for k in ("image_features", "text_features"))
-    seconds = time.monotonic() - start
-    print(f"{arch}: {n_parameters} parameters, {scales}, {seconds:.0f} s", flush=True)
-    if double:
-        for k in ("image_features", "text_features"):
-            error = np.abs(arrays[k] - arrays[f"{k}_f64"]).max() / np.abs(arrays[f"{k}_f64"]).max()
-            print(f"{arch}: {k} f32 against f64: {error:.2e} of the largest", flush=True)
+    report(arch, model, arrays, time.monotonic() - start)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("arch", nargs="*", choices=[*ARCHITECTURES, []], help="default: all five")
+    parser.add_argument("arch", nargs="*", help="default: Chinese-CLIP's five")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--double", action="store_true", help="also f64 features")
     options = parser.parse_args()
-    for arch in options.arch or ARCHITECTURES:
+    for arch in options.arch or CHINESE:
         make(arch, options.out / arch, options.seed, options.double)
         gc.collect()
 

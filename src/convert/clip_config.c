@@ -39,6 +39,34 @@ static tw_status refuse_unknown(const tw_json *object, const char *where, const 
     return TW_OK;
 }
 
+/* What other models of open_clip are told by, the most telling setting first. */
+static const struct foreign {
+    const char *object, *key, *model;
+} foreigners[] = {
+    {NULL, "init_logit_bias", "SigLIP"},
+    {NULL, "multimodal_cfg", "CoCa"},
+    {"vision_cfg", "timm_model_name", "a model with an image tower of timm"},
+    {"text_cfg", "hf_model_name", "a model with a text tower of Hugging Face"},
+    {"vision_cfg", "no_ln_pre", "CLIPA"},
+    {"text_cfg", "hf_tokenizer_name", "a model with another tokenizer than CLIP's"},
+    {"text_cfg", "tokenizer_mode", "a model with another tokenizer than CLIP's"},
+    {"vision_cfg", "ls_init_value", "a model with layer scale"},
+};
+
+static tw_status refuse_foreign(const tw_json *model, tw_error *err) {
+    for (size_t i = 0; i < TW_COUNT(foreigners); i++) {
+        const struct foreign *f = &foreigners[i];
+        const tw_json *object = f->object ? tw_json_get(model, f->object) : model;
+        const tw_json *v = tw_json_get(object, f->key);
+        if (!v || is_neutral(v)) continue;
+        bool named = v->type == TW_JSON_STRING;
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "%s.%s%s%.48s%s: this is %s, which is not read",
+                       f->object ? f->object : "model_cfg", f->key, named ? " '" : "",
+                       named ? v->string : "", named ? "'" : "", f->model);
+    }
+    return TW_OK;
+}
+
 static tw_status get_i32(const tw_json *object, const char *where, const char *key,
                          int32_t fallback, int32_t *out, tw_error *err) {
     int64_t v = 0;
@@ -173,6 +201,7 @@ static tw_status read_model(const tw_json *model, const tw_json *vision, const t
         return tw_fail(err, TW_ERR_FORMAT, "key 'quick_gelu': expected true or false");
     out->activation =
         quick && quick->type == TW_JSON_BOOL && quick->boolean ? TW_QUICK_GELU : TW_GELU_ERF;
+    TW_TRY(refuse_foreign(model, err));
     TW_TRY(refuse_unknown(model, "model_cfg", model_keys, err));
     TW_TRY(get_i32(model, "model_cfg", "embed_dim", 0, &out->embed_dim, err));
     TW_TRY(read_vision(vision, out, err));

@@ -186,8 +186,8 @@ static tw_status load_bpe(conversion *c, tw_error *err) {
     tw_tokenizer_free(c->tokenizer);
     c->tokenizer = NULL;
     tw_log(c->options.hooks, TW_LOG_WARNING,
-           "a vocabulary of %d, the built-in byte pairs make %d: the model takes token ids alone; "
-           "--vocab with its merges.txt gives it texts",
+           "a vocabulary of %d, the built-in byte pairs make %d: the model takes token ids alone, "
+           "the largest of which ends a text; --vocab with its merges.txt gives it texts",
            expected, n);
     return TW_OK;
 }

@@ -2,7 +2,12 @@
 #include "support.h"
 
 #include "convert/clip_config.h"
+#include "model/arch.h"
 
+#include <dirent.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static tw_error err;
@@ -99,13 +104,82 @@ static void the_recipe_is_read(void **state) {
 
 static void settings_that_change_the_network_are_refused(void **state) {
     (void)state;
-    refused("{\"embed_dim\":1,\"vision_cfg\":{\"timm_model_name\":\"vit\"},\"text_cfg\":{}}",
-            TW_ERR_UNSUPPORTED, "vision_cfg.timm_model_name is a setting");
-    refused("{\"embed_dim\":1,\"vision_cfg\":{},\"text_cfg\":{\"hf_model_name\":\"x\"}}",
-            TW_ERR_UNSUPPORTED, "text_cfg.hf_model_name");
-    refused("{\"embed_dim\":1,\"multimodal_cfg\":{},\"vision_cfg\":{},\"text_cfg\":{}}",
-            TW_ERR_UNSUPPORTED, "model_cfg.multimodal_cfg");
+    refused("{\"embed_dim\":1,\"vision_cfg\":{\"pool_type\":\"avg\"},\"text_cfg\":{}}",
+            TW_ERR_UNSUPPORTED, "vision_cfg.pool_type is a setting this version does not know");
+    refused("{\"embed_dim\":1,\"vision_cfg\":{},\"text_cfg\":{\"no_causal_mask\":true}}",
+            TW_ERR_UNSUPPORTED, "text_cfg.no_causal_mask");
+    refused("{\"embed_dim\":1,\"output_dict\":true,\"vision_cfg\":{},\"text_cfg\":{}}",
+            TW_ERR_UNSUPPORTED, "model_cfg.output_dict");
     parsed("{\"embed_dim\":1,\"vision_cfg\":{\"attentional_pool\":false},\"text_cfg\":{}}");
+}
+
+static void other_models_of_open_clip_are_called_by_name(void **state) {
+    (void)state;
+    refused("{\"embed_dim\":1,\"init_logit_bias\":-10,\"vision_cfg\":{\"timm_model_name\":\"v\"},"
+            "\"text_cfg\":{}}",
+            TW_ERR_UNSUPPORTED, "model_cfg.init_logit_bias: this is SigLIP, which is not read");
+    refused("{\"embed_dim\":1,\"multimodal_cfg\":{},\"vision_cfg\":{},\"text_cfg\":{}}",
+            TW_ERR_UNSUPPORTED, "CoCa");
+    refused("{\"embed_dim\":1,\"vision_cfg\":{\"timm_model_name\":\"convnext\"},\"text_cfg\":{}}",
+            TW_ERR_UNSUPPORTED,
+            "vision_cfg.timm_model_name 'convnext': this is a model with an image tower of timm");
+    refused("{\"embed_dim\":1,\"vision_cfg\":{},\"text_cfg\":{\"hf_model_name\":\"x\"}}",
+            TW_ERR_UNSUPPORTED, "text_cfg.hf_model_name 'x': this is a model with a text tower");
+}
+
+/* Every configuration of open_clip is understood, or refused with the reason. */
+static const struct refusal {
+    const char *pattern, *reason;
+} refusals[] = {
+    {"*SigLIP*", "SigLIP"},
+    {"*CLIPA*", "CLIPA"},
+    {"*worldwide*", "another tokenizer than CLIP's"},
+    {"*roberta-*", "text tower of Hugging Face"},
+    {"ViT-M-16-alt.json", "layer scale"},
+};
+
+static void check_released(const char *folder, const char *file) {
+    char path[1400];
+    tw_clip_config c;
+    bool found;
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    tw_status status = tw_clip_config_load(path, &c, &found, &err);
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+        if (fnmatch(refusals[i].pattern, file, 0) == 0) {
+            assert_int_equal(status, TW_ERR_UNSUPPORTED);
+            if (!strstr(err.message, refusals[i].reason)) fail_msg("%s", err.message);
+            return;
+        }
+    if (status != TW_OK) fail_msg("%s", err.message);
+    bool quick = strstr(file, "quickgelu") != NULL, resnet = strncmp(file, "RN", 2) == 0;
+    assert_int_equal(c.text.activation, quick ? TW_QUICK_GELU : TW_GELU_ERF);
+    assert_int_equal(c.vision.kind, resnet ? TW_VISION_RESNET : TW_VISION_VIT);
+    tw_arch arch = {.struct_size = sizeof arch, .embed_dim = c.embed_dim};
+    arch.vision = c.vision;
+    arch.text = c.text;
+    assert_ok(tw_arch_check(&arch, &err), &err);
+}
+
+static void open_clip_s_own_files_are_read_or_refused_by_name(void **state) {
+    (void)state;
+    char folder[1024];
+    int n = 0;
+    const char *shared = getenv("TUWEN_SHARED");
+    snprintf(folder, sizeof folder, "%s/data/open_clip/model_configs",
+             shared ? shared : TEST_SOURCE_DIR "/../shared");
+    DIR *dir = opendir(folder);
+    if (!dir) {
+        print_message("data not present: open_clip/model_configs\n");
+        skip();
+        return;
+    }
+    for (struct dirent *e; (e = readdir(dir)) != NULL;)
+        if (strstr(e->d_name, ".json")) {
+            check_released(folder, e->d_name);
+            n++;
+        }
+    closedir(dir);
+    assert_true(n > 60);
 }
 
 static void hugging_face_s_defaults_are_those_of_its_classes(void **state) {
@@ -158,6 +232,8 @@ int main(void) {
         cmocka_unit_test(a_resnet_has_four_stages),
         cmocka_unit_test(the_recipe_is_read),
         cmocka_unit_test(settings_that_change_the_network_are_refused),
+        cmocka_unit_test(other_models_of_open_clip_are_called_by_name),
+        cmocka_unit_test(open_clip_s_own_files_are_read_or_refused_by_name),
         cmocka_unit_test(hugging_face_s_defaults_are_those_of_its_classes),
         cmocka_unit_test(nonsense_is_refused),
     };

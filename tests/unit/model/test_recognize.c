@@ -1,4 +1,5 @@
-/* Recognition works on names and shapes alone; the released architectures come from manifests. */
+/* Recognition works on names and shapes alone. */
+#include "manifest.h"
 #include "support.h"
 
 #include "model/arch.h"
@@ -13,47 +14,16 @@ static tw_error err;
 
 /* ------------------------------------------------------------------------------- made-up files */
 
-#define MAX_TENSORS 1400
-
-typedef struct listing {
-    tw_tensor tensors[MAX_TENSORS];
-    const tw_tensor *pointers[MAX_TENSORS];
-    char names[MAX_TENSORS][128];
-    size_t n;
-} listing;
-
-static listing list;
+static manifest list;
 
 static tw_tensor *add(const char *name, const char *shape) {
-    assert_true(list.n < MAX_TENSORS);
-    tw_tensor *t = &list.tensors[list.n];
-    snprintf(list.names[list.n], sizeof list.names[0], "%s", name);
-    *t = (tw_tensor){.name = list.names[list.n], .dtype = TW_F32, .data = &list};
-    while (*shape >= '0' && *shape <= '9') {
-        char *end;
-        t->shape[t->n_dims++] = strtol(shape, &end, 10);
-        shape = *end == 'x' ? end + 1 : end;
-    }
-    tw_tensor_set_c_order(t);
-    if (strstr(name, "num_batches_tracked")) t->dtype = TW_I64;
-    list.pointers[list.n++] = t;
-    return t;
+    return manifest_add(&list, name, shape);
 }
 
-/* Lines of a manifest: name, shape as 768x3x16x16 or "scalar", number of elements. */
-static void load(const char *manifest, const char *prefix) {
-    char path[128], name[160];
-    size_t n;
-    snprintf(path, sizeof path, "manifests/%s.tsv", manifest);
-    char *text = (char *)test_read(test_data(path), &n), *save = NULL;
-    list.n = 0;
-    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-        char *shape = strchr(line, '\t');
-        *shape++ = '\0';
-        snprintf(name, sizeof name, "%s%s", prefix, line);
-        add(name, shape);
-    }
-    free(text);
+static void load(const char *name, const char *prefix) {
+    char path[128];
+    snprintf(path, sizeof path, "manifests/%s.tsv", name);
+    manifest_load(&list, test_data(path), prefix);
 }
 
 static tw_tensor *get(const char *name) {
@@ -99,63 +69,7 @@ static tw_status recognize(const tw_expectation *e, tw_arch *arch) {
         if (!strstr(err.message, part)) fail_msg("'%s' lacks '%s'", err.message, part);            \
     } while (0)
 
-/* ----------------------------------------------------------------------------------- released */
-
-static const struct released {
-    const char *manifest, *name;
-    uint64_t n_vision, n_text; /* parameters as the authors count them */
-} released[] = {
-    {"chinese_clip_RN50.pt", "RN50@RBT3-chinese", 38316896, 38672640},
-    {"chinese_clip_ViT-B-16.pt", "ViT-B-16@RoBERTa-wwm-ext-base-chinese", 86192640, 102070272},
-    {"chinese_clip_ViT-B-16.hf", "ViT-B-16@RoBERTa-wwm-ext-base-chinese", 86192640, 102070272},
-    {"chinese_clip_ViT-B-32.pt", "ViT-B-32@RoBERTa-wwm-ext-base-chinese", 87849216, 102070272},
-    {"chinese_clip_ViT-L-14.pt", "ViT-L-14@RoBERTa-wwm-ext-base-chinese", 303966208, 102266880},
-    {"chinese_clip_ViT-L-14-336.pt", "ViT-L-14-336@RoBERTa-wwm-ext-base-chinese", 304293888,
-     102266880},
-    {"chinese_clip_ViT-H-14.pt", "ViT-H-14@RoBERTa-wwm-ext-large-chinese", 632076800, 325521408},
-    {"chinese_clip_ViT-H-14.hf", "ViT-H-14@RoBERTa-wwm-ext-large-chinese", 632076800, 325521408},
-};
-
-static void every_released_checkpoint_is_recognised_by_its_shapes(void **state) {
-    for (size_t i = 0; i < sizeof released / sizeof *released; i++) {
-        tw_arch arch;
-        load(released[i].manifest, "");
-        assert_ok(recognize(NULL, &arch), &err);
-        assert_string_equal(arch.name, released[i].name);
-    }
-}
-
-static void every_tensor_of_a_released_checkpoint_has_its_place(void **state) {
-    static const tw_expectation nothing;
-    for (size_t i = 0; i < sizeof released / sizeof *released; i++) {
-        tw_origin *origin;
-        tw_arch arch;
-        tw_schema schema;
-        uint64_t n_vision = 0, n_text = 0;
-        load(released[i].manifest, "module.");
-        assert_ok(tw_origin_create(list.pointers, list.n, &origin, &err), &err);
-        assert_ok(tw_recognize(origin, &nothing, &arch, &err), &err);
-        assert_ok(tw_schema_build(&arch, &schema, &err), &err);
-        for (size_t k = 0; k < schema.n_entries; k++) {
-            const tw_schema_entry *e = &schema.entries[k];
-            tw_tensor t;
-            if (!tw_origin_find(origin, e->name, &t)) fail_msg("%s not found", e->name);
-            assert_int_equal(t.n_dims, e->n_dims);
-            assert_memory_equal(t.shape, e->shape, (size_t)e->n_dims * sizeof *e->shape);
-            uint64_t n = strstr(e->name, ".bn.mean") || strstr(e->name, ".bn.var")
-                             ? 0
-                             : tw_tensor_elements(&t);
-            *(e->name[0] == 'v' ? &n_vision : &n_text) += n;
-        }
-        tw_tensor t;
-        assert_true(tw_origin_find(origin, "logit_scale", &t));
-        assert_ok(tw_origin_check_unused(origin, true, true, NULL, &err), &err);
-        assert_int_equal(n_vision, released[i].n_vision);
-        assert_int_equal(n_text, released[i].n_text);
-        tw_schema_free(&schema);
-        tw_origin_free(origin);
-    }
-}
+/* ------------------------------------------------------------------------------- views, towers */
 
 static void stacked_and_transposed_tensors_are_views(void **state) {
     tw_origin *origin;
@@ -281,36 +195,6 @@ static void the_context_length_stays_within_the_positions(void **state) {
 
 /* ---------------------------------------------------------------------- OpenAI's and open_clip's
  */
-
-static void released_clip_architectures_are_recognised(void **state) {
-    static const struct {
-        const char *manifest, *name;
-        int32_t embed_dim, vision_heads, text_width, text_heads;
-    } models[] = {
-        {"openai_open_clip_ViT-B-32.pt", "ViT-B-32@CLIP-w512-l12", 512, 12, 512, 8},
-        {"openai_open_clip_RN101.pt", "RN101@CLIP-w512-l12", 512, 32, 512, 8},
-        {"openai_open_clip_RN50x64.pt", "RN50x64@CLIP-w1024-l12", 1024, 64, 1024, 16},
-        {"openai_open_clip_ViT-H-14.pt", "ViT-H-14@CLIP-w1024-l24", 1024, 16, 1024, 16},
-        {"openai_open_clip_ViT-bigG-14.pt", "ViT-bigG-14@CLIP-w1280-l32", 1280, 16, 1280, 20},
-    };
-    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
-        tw_arch arch;
-        load(models[i].manifest, "");
-        assert_ok(recognize(&(tw_expectation){.activation = TW_GELU_ERF}, &arch), &err);
-        assert_string_equal(arch.name, models[i].name);
-        assert_int_equal(arch.embed_dim, models[i].embed_dim);
-        assert_int_equal(arch.vision.n_heads, models[i].vision_heads);
-        assert_int_equal(arch.text.kind, TW_TEXT_CLIP);
-        assert_int_equal(arch.text.width, models[i].text_width);
-        assert_int_equal(arch.text.n_heads, models[i].text_heads);
-        assert_int_equal(arch.text.n_positions, 77);
-        assert_int_equal(arch.text.context_length, 77);
-        assert_int_equal(arch.text.vocab_size, 49408);
-        assert_int_equal(arch.text.activation, TW_GELU_ERF);
-        bool vit = arch.vision.kind == TW_VISION_VIT;
-        assert_int_equal(arch.vision.activation, vit ? TW_GELU_ERF : TW_RELU);
-    }
-}
 
 /* Only OpenAI's files have the scalars, and all their models have QuickGELU and heads of 64. */
 static void scalars_tell_an_openai_file(void **state) {
@@ -485,8 +369,6 @@ static void a_name_twice_is_an_error(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_released_checkpoint_is_recognised_by_its_shapes),
-        cmocka_unit_test(every_tensor_of_a_released_checkpoint_has_its_place),
         cmocka_unit_test(stacked_and_transposed_tensors_are_views),
         cmocka_unit_test(a_text_or_image_tower_can_be_taken_alone),
         cmocka_unit_test(without_projection_features_are_as_wide_as_the_tower),
@@ -495,7 +377,6 @@ int main(void) {
         cmocka_unit_test(a_configuration_settles_and_is_checked),
         cmocka_unit_test(the_activation_can_be_chosen),
         cmocka_unit_test(the_context_length_stays_within_the_positions),
-        cmocka_unit_test(released_clip_architectures_are_recognised),
         cmocka_unit_test(scalars_tell_an_openai_file),
         cmocka_unit_test(the_text_prefix_of_open_clip_is_known),
         cmocka_unit_test(foreign_checkpoints_are_called_by_name),
