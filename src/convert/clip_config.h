@@ -13,6 +13,8 @@ typedef struct tw_clip_config {
     tw_activation activation; /* of both towers; a ModifiedResNet has its own */
     bool has_recipe;          /* preprocess_cfg is there */
     tw_recipe recipe;         /* size 0 = the model's */
+    bool has_logit_scale;     /* the description has it in place of a tensor */
+    float logit_scale;
 } tw_clip_config;
 
 /* Hugging Face's {model_type: "clip", text_config, vision_config, projection_dim}; what is missing

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "convert/clip_config.h"
 #include "convert/config.h"
+#include "convert/gguf_config.h"
 #include "convert/stream.h"
 #include "format/checkpoint.h"
 #include "model/arch.h"
@@ -170,6 +171,21 @@ static tw_status load_vocab(conversion *c, tw_error *err) {
     return status;
 }
 
+/* A clip.cpp file lists its tokens, which must be those that the byte pairs make. */
+static tw_status check_tokens(conversion *c, tw_error *err) {
+    const tw_gguf *g = tw_checkpoint_gguf(c->checkpoint);
+    if (!g || tw_gguf_is_model(g) || tw_gguf_tokens_agree(g, c->tokenizer)) return TW_OK;
+    if (c->options.vocab)
+        return tw_fail(err, TW_ERR_MISMATCH, "%s makes other tokens than the checkpoint lists",
+                       c->options.vocab);
+    tw_tokenizer_free(c->tokenizer);
+    c->tokenizer = NULL;
+    tw_log(c->options.hooks, TW_LOG_WARNING,
+           "the built-in byte pairs make other tokens than the checkpoint lists: the model takes "
+           "token ids alone; --vocab with its merges.txt gives it texts");
+    return TW_OK;
+}
+
 /* The byte pairs of OpenAI's CLIP belong to vocabularies of their size; for another one --vocab can
  * give the merges, and without them a model still takes token ids. */
 static tw_status load_bpe(conversion *c, tw_error *err) {
@@ -179,7 +195,7 @@ static tw_status load_bpe(conversion *c, tw_error *err) {
     else
         TW_TRY(tw_tokenizer_bpe(NULL, 0, c->bpe_variant, &c->tokenizer, err));
     int32_t n = tw_tokenizer_vocab_size(c->tokenizer);
-    if (n == expected) return TW_OK;
+    if (n == expected) return check_tokens(c, err);
     if (c->options.vocab)
         return tw_fail(err, TW_ERR_MISMATCH, "%s makes %d tokens, the text tower has %d",
                        c->options.vocab, n, expected);
@@ -194,6 +210,11 @@ static tw_status load_bpe(conversion *c, tw_error *err) {
 
 static tw_status load_tokenizer(conversion *c, tw_error *err) {
     int32_t expected = c->metadata.arch.text.vocab_size;
+    const tw_gguf *g = tw_checkpoint_gguf(c->checkpoint);
+    if (g && tw_gguf_is_model(g) && !c->options.vocab)
+        return tw_gguf_find(g, "tokenizer.ggml.model")
+                   ? tw_metadata_read_tokenizer(g, expected, &c->tokenizer, err)
+                   : TW_OK;
     if (c->metadata.arch.text.kind == TW_TEXT_CLIP) return load_bpe(c, err);
     if (c->options.vocab)
         TW_TRY(load_vocab(c, err));
@@ -208,6 +229,10 @@ static tw_status load_tokenizer(conversion *c, tw_error *err) {
 
 static tw_status take_logit_scale(conversion *c, tw_error *err) {
     tw_tensor t;
+    if (c->clip.has_logit_scale) {
+        c->metadata.logit_scale = c->clip.logit_scale;
+        return TW_OK;
+    }
     if (!tw_origin_find(c->origin, "logit_scale", &t))
         return tw_origin_missing(c->origin, "logit_scale", err);
     uint64_t n;
@@ -374,11 +399,33 @@ done:
     return status;
 }
 
+/* What a GGUF file says of itself. */
+static tw_status expect_gguf(conversion *c, const tw_gguf *g, tw_expectation *e, tw_error *err) {
+    if (e->vision || e->text)
+        return tw_fail(err, TW_ERR_ARGUMENT,
+                       "a GGUF file says itself what --arch and configurations say");
+    TW_TRY(tw_gguf_config_read(g, &c->clip, err));
+    bool vision = c->clip.vision.kind != TW_VISION_NONE, text = c->clip.text.kind != TW_TEXT_NONE;
+    if ((e->vision_only && !vision) || (e->text_only && !text))
+        return tw_fail(err, TW_ERR_MISMATCH, "the file has no %s tower", text ? "image" : "text");
+    expect_clip(c, e);
+    if (!vision) e->vision = NULL, e->text_only = true;
+    if (!text) e->text = NULL, e->vision_only = true;
+    if (text && !e->context_length) e->context_length = c->clip.text.context_length;
+    c->bpe_variant = tw_gguf_bpe_variant(g);
+    if (!tw_gguf_is_model(g))
+        tw_log(c->options.hooks, TW_LOG_INFO,
+               "a clip.cpp file has no logit scale: ln(100) is taken, as clip.cpp does");
+    return TW_OK;
+}
+
 /* What stands beside the tensors about a CLIP model. */
 static tw_status expect_more(conversion *c, const char *checkpoint, tw_expectation *e,
                              tw_error *err) {
     int64_t resolution;
     const tw_family *f = tw_origin_family(c->origin);
+    const tw_gguf *g = tw_checkpoint_gguf(c->checkpoint);
+    if (g) return expect_gguf(c, g, e, err);
     if (f->text_kind != TW_TEXT_CLIP) return TW_OK;
     e->openai = tw_checkpoint_int(c->checkpoint, "input_resolution", &resolution);
     c->bpe_variant = e->openai || f->activation ? TW_BPE_OPENAI : TW_BPE_OPEN_CLIP;

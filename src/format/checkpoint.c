@@ -1,6 +1,7 @@
 #include "format/checkpoint.h"
 
 #include "base/file.h"
+#include "format/gguf/container.h"
 #include "format/safetensors/safetensors.h"
 #include "format/tensor_list.h"
 #include "format/torch/torch.h"
@@ -33,7 +34,10 @@ static const signature signatures[] = {
     {0, 2, "\x80\3", "torch-legacy", tw_torch_read_legacy},
     {0, 2, "\x80\4", "torch-legacy", tw_torch_read_legacy},
     {0, 2, "\x80\5", "torch-legacy", tw_torch_read_legacy},
-    {0, 4, "GGUF", "a GGUF file", NULL},
+    {0, 4, "GGUF", "gguf", tw_gguf_read},
+    {0, 4, "lmgg", "a ggml file from before GGUF", NULL},
+    {0, 4, "fmgg", "a ggml file from before GGUF", NULL},
+    {0, 4, "tjgg", "a ggml file from before GGUF", NULL},
     {0, 8, "PYTORCH1", "a PYTORCH1 preview archive", NULL},
     {257, 5, "ustar", "a tar archive", NULL},
     {0, 8, "\x89HDF\r\n\x1a\n", "an HDF5 file", NULL},
@@ -144,4 +148,8 @@ bool tw_checkpoint_int(const tw_checkpoint *c, const char *key, int64_t *value) 
             return true;
         }
     return false;
+}
+
+const struct tw_gguf *tw_checkpoint_gguf(const tw_checkpoint *c) {
+    return c->list.gguf;
 }

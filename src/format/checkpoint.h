@@ -7,13 +7,12 @@
 typedef struct tw_checkpoint tw_checkpoint;
 
 /* Opens the file at `path`, recognising its container by its bytes ("torch-zip",
- * "torchscript", "torch-legacy", "safetensors").
+ * "torchscript", "torch-legacy", "safetensors", "gguf").
  * Nothing in it is executed; tensor bytes are not touched until they are read. */
 tw_status tw_checkpoint_open(const char *path, tw_checkpoint **out, tw_error *err);
 
 /* The same on bytes in memory, which must outlive the checkpoint (tests, fuzzing). */
-tw_status tw_checkpoint_parse(const void *data, size_t n_bytes, tw_checkpoint **out,
-                              tw_error *err);
+tw_status tw_checkpoint_parse(const void *data, size_t n_bytes, tw_checkpoint **out, tw_error *err);
 void tw_checkpoint_free(tw_checkpoint *checkpoint);
 
 const char *tw_checkpoint_format(const tw_checkpoint *checkpoint);
@@ -26,5 +25,8 @@ const tw_tensor *tw_checkpoint_find(const tw_checkpoint *checkpoint, const char 
 
 /* An integer beside the state dict ("epoch", "step"); false when there is none. */
 bool tw_checkpoint_int(const tw_checkpoint *checkpoint, const char *key, int64_t *value);
+
+/* The metadata of a GGUF file; NULL for other containers. */
+const struct tw_gguf *tw_checkpoint_gguf(const tw_checkpoint *checkpoint);
 
 #endif

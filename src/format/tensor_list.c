@@ -1,6 +1,7 @@
 #include "format/tensor_list.h"
 
 #include "base/utf8.h"
+#include "format/gguf/gguf.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -94,5 +95,6 @@ void tw_tensor_list_free(tw_tensor_list *list) {
         free(list->ints[i].key);
     free(list->tensors);
     free(list->by_name);
+    tw_gguf_free(list->gguf);
     *list = (tw_tensor_list){0};
 }

@@ -19,6 +19,7 @@ typedef struct tw_tensor_list {
     const tw_tensor **by_name; /* [n], after tw_tensor_list_finish */
     tw_named_int ints[64];
     size_t n_ints;
+    struct tw_gguf *gguf; /* metadata of a GGUF file, owned; NULL for other containers */
 } tw_tensor_list;
 
 /* Appends a copy of `tensor` under a copy of the name; refuses invalid UTF-8 and NUL in it. */

@@ -226,6 +226,52 @@ static const tw_family hugging_face_clip = {
     .crop_rounding = TW_CROP_FLOOR,
 };
 
+/* ---------------------------------------------------------------------------------------- GGUF */
+
+/* clip.cpp's names are ours, so a model file can also be converted again. */
+#define SAME(name)                                                                                 \
+    { name, name, TW_RULE_PLAIN }
+
+static const tw_name_rule gguf_rules[] = {
+    SAME("*.weight"), /* the two projections */
+    SAME("v.*"),
+    SAME("v.*.weight"),
+    SAME("v.*.bias"),
+    SAME("v.blk.{i}.*.weight"),
+    SAME("v.blk.{i}.*.bias"),
+    SAME("v.stem.{i}.weight"),
+    SAME("v.stem.{i}.bn.*"),
+    SAME("v.stage.{s}.{b}.*.weight"),
+    SAME("v.stage.{s}.{b}.conv{i}.bn.*"),
+    SAME("v.stage.{s}.{b}.down.bn.*"),
+    SAME("v.pool.*.weight"),
+    SAME("v.pool.*.bias"),
+    SAME("t.*.weight"),
+    SAME("t.*.bias"),
+    SAME("t.blk.{i}.*.weight"),
+    SAME("t.blk.{i}.*.bias"),
+    {NULL, NULL, TW_RULE_PLAIN},
+};
+
+/* Metadata tell the activation, head widths and the recipe. */
+static const tw_family gguf_bert = {
+    .title = "GGUF",
+    .text_signatures = STRINGS("t.token_type_embd.weight"),
+    .rules = gguf_rules,
+    .vision_prefixes = STRINGS("v.", "visual_projection."),
+    .text_prefixes = STRINGS("t.", "text_projection."),
+    .text_kind = TW_TEXT_BERT,
+};
+static const tw_family gguf_clip = {
+    .title = "GGUF",
+    .text_signatures = STRINGS("t.token_embd.weight"),
+    .vision_signatures = STRINGS("v.class_embd", "v.stem.1.weight"),
+    .rules = gguf_rules,
+    .vision_prefixes = STRINGS("v.", "visual_projection."),
+    .text_prefixes = STRINGS("t.", "text_projection."),
+    .text_kind = TW_TEXT_CLIP,
+};
+
 /* ------------------------------------------------------------------- recognised, but not read */
 
 static const tw_family siglip = {
@@ -246,6 +292,9 @@ static const tw_family hugging_face_text = {
 };
 
 const tw_family *const tw_families[] = {
-    &original, &hugging_face,      &siglip,      &coca, &timm, &hugging_face_text, &openai,
-    &clip,     &hugging_face_clip, &custom_text, NULL,
+    &original,    &hugging_face, &siglip,
+    &coca,        &timm,         &hugging_face_text,
+    &openai,      &clip,         &hugging_face_clip,
+    &custom_text, &gguf_bert,    &gguf_clip,
+    NULL,
 };

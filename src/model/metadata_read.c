@@ -42,9 +42,8 @@ static tw_status check_kind(const tw_gguf *g, tw_error *err) {
                        "a gguf file of architecture '%.*s', expected 'clip'",
                        (int)TW_MIN(s.n_bytes, 64), s.data);
     if (!tw_gguf_find(g, "tuwen.file_version"))
-        return tw_fail(
-            err, TW_ERR_UNSUPPORTED,
-            "a clip gguf file without tuwen.* keys; only files written by tuwen are read");
+        return tw_fail(err, TW_ERR_UNSUPPORTED,
+                       "a clip.cpp file, not a model file: tuwen convert makes a model file of it");
     TW_TRY(tw_gguf_get_int(g, "tuwen.file_version", 1, INT32_MAX, &version, err));
     if (version > TW_FILE_VERSION)
         return tw_fail(

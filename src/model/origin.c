@@ -195,6 +195,7 @@ static bool apply(tw_name_rule_kind kind, const tw_tensor *t, tw_tensor *view) {
         *view = *t;
         return true;
     }
+    if (t->unpack) return false; /* its strides stand for nothing */
     if (kind == TW_RULE_TRANSPOSED) {
         if (t->n_dims != 2) return false;
         *view = tw_tensor_transpose(t);

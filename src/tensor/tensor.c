@@ -46,6 +46,7 @@ void tw_tensor_set_c_order(tw_tensor *t) {
 
 bool tw_tensor_is_c_order(const tw_tensor *t) {
     int64_t stride = 1;
+    if (t->unpack) return false;
     for (int i = t->n_dims - 1; i >= 0; i--) {
         if (t->shape[i] != 1 && t->stride[i] != stride) return false;
         stride *= t->shape[i];
@@ -164,6 +165,10 @@ void tw_tensor_to_f32_range(const tw_tensor *t, size_t begin, size_t n, float *o
     size_t size = tw_dtype_bytes(t->dtype);
     const uint8_t *data = t->data;
     if (n == 0) return;
+    if (t->unpack) {
+        t->unpack(data, begin, n, out);
+        return;
+    }
     if (tw_tensor_is_c_order(t)) {
         convert_run(t->dtype, data + begin * size, 1, n, out);
         return;

@@ -13,6 +13,9 @@ typedef struct tw_tensor {
     int64_t shape[TW_MAX_DIMS];   /* outermost first */
     int64_t stride[TW_MAX_DIMS];  /* in elements, >= 0 */
     const void *data;             /* little endian; element 0; may be unaligned */
+    /* NULL; or, when `data` is packed blocks of ggml's in C order: reads elements [begin, begin + n)
+     * of them. Then the type is f32 and the strides stand for what is read. */
+    void (*unpack)(const uint8_t *data, size_t begin, size_t n, float *out);
 } tw_tensor;
 
 size_t tw_dtype_bytes(tw_dtype dtype); /* 0 for an unknown value */
@@ -26,6 +29,7 @@ bool tw_shape_elements(int n_dims, const int64_t *shape, uint64_t *out);
 
 /* Sets C-order strides from the shape. */
 void tw_tensor_set_c_order(tw_tensor *t);
+/* Whether the bytes at `data` are the elements in C order. */
 bool tw_tensor_is_c_order(const tw_tensor *t);
 
 /* "[768, 3, 16, 16]" into buf. Returns buf. */

@@ -75,6 +75,27 @@ run convert "$checkpoint" --arch "$arch" -o t.gguf --text-only
 run info t.gguf
 check "--text-only leaves the image tower out" prints "image tower *none"
 
+# GGUF
+clip_cpp=$TUWEN_SOURCE/tests/data/checkpoints/tiny_openai_vit/tiny_ggml-model-f16.gguf
+run convert "$clip_cpp" -o g.gguf
+check "a clip.cpp file converts" both 'status_is 0' 'says "ln(100) is taken"'
+run info g.gguf
+for word in "ViT, 2 blocks, width 128, 2 heads of 64" "CLIP, 2 layers" "shortest 32 bicubic, resampler classic, RGB first, crop floor" \
+    "4.6051702 (exp 100" "tiny_ggml-model-f16.gguf (gguf)"; do
+    check "info of it shows: $word" prints "$word"
+done
+run info "$clip_cpp"
+check "info of a clip.cpp file points at convert" fails_saying 1 "tuwen convert makes a model file of it"
+refused "a clip.cpp file says its architecture itself" 2 "says itself" x.gguf convert "$clip_cpp" --arch ViT-B-32 -o x.gguf
+refused "a quantised type that is not read" 1 "quantised as q6_k" x.gguf \
+    convert "$TUWEN_SOURCE/tests/fuzz/gguf/corpus/clip_cpp_unread_type.gguf" -o x.gguf
+printf 'lmgg\1\0\0\0' >old.bin
+refused "a ggml file from before GGUF" 1 "before GGUF" x.gguf convert old.bin -o x.gguf
+run convert model.gguf -o again.gguf --precision f16 --text-only
+check "a model file converts again" status_is 0
+run info again.gguf
+check "at another precision" both 'prints "[0-9] f16"' 'prints "2.25 (exp 9.48"'
+
 # wrong usage
 run convert
 check "no checkpoint" fails_saying 2 "expected one checkpoint"

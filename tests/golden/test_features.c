@@ -28,6 +28,7 @@ typedef struct golden_case {
     bool shared;     /* `checkpoint` is in the folder of shared data: skipped where there is none */
     tw_activation activation;
     int32_t head_width;
+    const char *values; /* JSON: own features and logits, in place of the .npy and goldens.json */
 } golden_case;
 
 #define VIT "checkpoints/tiny_cn_vit"
@@ -35,7 +36,8 @@ typedef struct golden_case {
 #define VIT_CASE(file)                                                                             \
     {                                                                                              \
         file, VIT "/" file, VIT, VIT "/tiny-vit.json", VIT "/tiny-bert.json",                      \
-            VIT "/unnorm_image_features.npy", VIT "/unnorm_text_features.npy", false, false, 0, 0  \
+            VIT "/unnorm_image_features.npy", VIT "/unnorm_text_features.npy", false, false, 0, 0, \
+            NULL                                                                                   \
     }
 #define OPENAI "checkpoints/tiny_openai_vit"
 #define OPEN_CLIP "checkpoints/tiny_openclip_gelu"
@@ -58,7 +60,7 @@ static const golden_case cases[] = {
     {"torch113/half_with_optimizer.pt", VIT "/torch113/half_with_optimizer.pt", VIT,
      VIT "/tiny-vit.json", VIT "/tiny-bert.json",
      VIT "/torch113/half_with_optimizer.unnorm_image_features.npy",
-     VIT "/torch113/half_with_optimizer.unnorm_text_features.npy", true, false, 0, 0},
+     VIT "/torch113/half_with_optimizer.unnorm_text_features.npy", true, false, 0, 0, NULL},
     CLIP_CASE(OPENAI, OPENAI "/torch113/torchscript.pt", .shared = false),
     CLIP_CASE(OPENAI, SHARED_OPENAI "torchscript.pt", .shared = true),
     CLIP_CASE(OPENAI, SHARED_OPENAI "torch113/state_dict_from_jit.pt", .shared = true),
@@ -69,11 +71,20 @@ static const golden_case cases[] = {
     CLIP_CASE(OPENAI, SHARED_OPENAI "legacy_wrapped.pt", .shared = true,
               .activation = TW_QUICK_GELU, .head_width = 64),
     CLIP_CASE(OPENAI, SHARED_OPENAI "hf/model.safetensors", .shared = true),
+    {.name = "tiny_ggml-model-f16.gguf",
+     .checkpoint = OPENAI "/tiny_ggml-model-f16.gguf",
+     .dir = OPENAI,
+     .values = OPENAI "/gguf_goldens_f16.json"},
+    {.name = "tiny_ggml-model-f32.gguf",
+     .checkpoint = SHARED_OPENAI "tiny_ggml-model-f32.gguf",
+     .dir = OPENAI,
+     .values = SHARED_OPENAI "gguf_goldens_f32.json",
+     .shared = true},
     CLIP_CASE(OPEN_CLIP, OPEN_CLIP "/open_clip_model.safetensors", .shared = false),
     CLIP_CASE(OPEN_CLIP, "data/goldens/tiny_openclip_gelu/open_clip_pytorch_model.bin",
               .shared = true),
     {"clip_cn_tiny-rn.pt", RN "/clip_cn_tiny-rn.pt", RN, RN "/tiny-rn.json", RN "/tiny-rbt.json",
-     RN "/unnorm_image_features.npy", RN "/unnorm_text_features.npy", false, false, 0, 0},
+     RN "/unnorm_image_features.npy", RN "/unnorm_text_features.npy", false, false, 0, 0, NULL},
 };
 
 static tw_error err;
@@ -107,16 +118,15 @@ static void assert_close(const char *what, const float *got, const float *expect
     if (!(d <= limit)) fail_msg("%s: differs by %g, limit %g", what, d, limit);
 }
 
-/* Path of a case's checkpoint; the test is skipped when it is shared data that is not there. */
-static const char *find_checkpoint(const golden_case *c) {
+/* Path of a case's file; the test is skipped when it is shared data that is not there. */
+static const char *find_file(const golden_case *c, const char *file) {
     static char path[1024];
-    if (!c->shared) return test_data(c->checkpoint);
+    if (!c->shared) return test_data(file);
     const char *shared = getenv("TUWEN_SHARED");
-    snprintf(path, sizeof path, "%s/%s", shared ? shared : TEST_SOURCE_DIR "/../shared",
-             c->checkpoint);
+    snprintf(path, sizeof path, "%s/%s", shared ? shared : TEST_SOURCE_DIR "/../shared", file);
     FILE *f = fopen(path, "rb");
     if (!f) {
-        printf("data not present: %s\n", c->checkpoint);
+        printf("data not present: %s\n", file);
         skip();
     } else {
         fclose(f);
@@ -138,7 +148,7 @@ static tw_model *open_model(const golden_case *c) {
         }
         options.activation = c->activation;
         options.vision_head_width = options.text_head_width = c->head_width;
-        const char *checkpoint = find_checkpoint(c);
+        const char *checkpoint = find_file(c, c->checkpoint);
         *path = test_temporary(".gguf");
         assert_ok(tw_convert(checkpoint, *path, &options, &err), &err);
     }
@@ -196,34 +206,72 @@ static double probability_limit_of(const tw_model *model) {
                                                            : probability_limit;
 }
 
-static void check_probabilities(const golden_case *c, const bench *b, const float *image,
-                                const float *texts) {
-    size_t n_bytes;
-    char path[256];
-    snprintf(path, sizeof path, "%s/goldens.json", c->dir);
-    uint8_t *bytes = test_read(test_data(path), &n_bytes);
+/* The numbers of an array, or of an array of arrays, of a JSON file; free() them. */
+static float *load_json(const char *path, const char *key, size_t *n) {
+    size_t n_bytes, capacity = 0;
+    uint8_t *bytes = test_read(path, &n_bytes);
     tw_json_doc *doc;
     assert_ok(tw_json_parse(bytes, n_bytes, &doc, &err), &err);
-    float probs[16], expected[16];
-    size_t n = 0;
-    for (const tw_json *v = tw_json_get(tw_json_root(doc), "probs")->first; v; v = v->next)
-        expected[n++] = (float)v->number;
+    const tw_json *array = tw_json_get(tw_json_root(doc), key);
+    assert_non_null(array);
+    for (const tw_json *v = array->first; v; v = v->next)
+        capacity += v->type == TW_JSON_ARRAY ? v->n_items : 1;
+    float *out = malloc((capacity + 1) * sizeof *out);
+    assert_non_null(out);
+    *n = 0;
+    for (const tw_json *v = array->first; v; v = v->next)
+        for (const tw_json *x = v->type == TW_JSON_ARRAY ? v->first : v; x; x = x->next) {
+            out[(*n)++] = (float)x->number;
+            if (x == v) break;
+        }
+    tw_json_free(doc);
+    free(bytes);
+    return out;
+}
+
+/* Expected features of the picture or of the texts; free() them. */
+static float *load_features(const golden_case *c, bool image, size_t *n) {
+    if (!c->values) return load(test_data(image ? c->image_features : c->text_features), n);
+    return load_json(find_file(c, c->values),
+                     image ? "unnorm_image_features" : "unnorm_text_features", n);
+}
+
+static void check_probabilities(const golden_case *c, const bench *b, const float *image,
+                                const float *texts) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/goldens.json", c->dir);
+    float probs[16];
+    size_t n;
+    float *expected = load_json(test_data(path), "probs", &n);
     assert_int_equal(n, b->n_texts);
     assert_ok(tw_similarity(image, 1, texts, n, b->dim, tw_model_logit_scale(b->model), NULL, NULL,
                             probs, &err),
               &err);
     assert_close("probabilities", probs, expected, n, probability_limit_of(b->model));
-    tw_json_free(doc);
-    free(bytes);
+    free(expected);
+}
+
+/* Logits are 100 times a cosine, which is held to the limit of a probability. */
+static void check_logits(const golden_case *c, const bench *b, const float *image,
+                         const float *texts) {
+    float logits[16];
+    size_t n;
+    float *expected = load_json(find_file(c, c->values), "logits_times_100", &n);
+    assert_int_equal(n, b->n_texts);
+    assert_ok(tw_similarity(image, 1, texts, n, b->dim, tw_model_logit_scale(b->model), NULL,
+                            logits, NULL, &err),
+              &err);
+    assert_close("logits", logits, expected, n, 100 * probability_limit);
+    free(expected);
 }
 
 static void features_and_probabilities_equal_the_reference(void **state) {
     const golden_case *c = *state;
     bench b = setup(c, 2, 8);
     size_t n;
-    float *expected_image = load(test_data(c->image_features), &n);
+    float *expected_image = load_features(c, true, &n);
     assert_int_equal(n, b.dim);
-    float *expected_text = load(test_data(c->text_features), &n);
+    float *expected_text = load_features(c, false, &n);
     assert_int_equal(n, b.n_texts * b.dim);
     float *image = malloc(b.dim * sizeof *image), *texts = malloc(n * sizeof *texts);
     assert_non_null(image);
@@ -232,7 +280,10 @@ static void features_and_probabilities_equal_the_reference(void **state) {
     assert_ok(tw_encode_ids(b.encoder, b.ids, b.n_texts, b.length, texts, &err), &err);
     assert_close("image features", image, expected_image, b.dim, feature_limit);
     assert_close("text features", texts, expected_text, n, feature_limit);
-    if (!c->own_values) check_probabilities(c, &b, image, texts);
+    if (c->values)
+        check_logits(c, &b, image, texts);
+    else if (!c->own_values)
+        check_probabilities(c, &b, image, texts);
     free(expected_image);
     free(expected_text);
     free(image);

@@ -277,6 +277,23 @@ static tw_status check_unique(const tw_gguf *g, tw_error *err) {
     return TW_OK;
 }
 
+static int compare_places(const void *a, const void *b) {
+    const tw_gguf_tensor *x = *(tw_gguf_tensor *const *)a, *y = *(tw_gguf_tensor *const *)b;
+    return (x->data > y->data) - (x->data < y->data);
+}
+
+/* Bytes that two tensors share are how a small file describes a large one. */
+static tw_status check_disjoint(const tw_gguf *g, tw_error *err) {
+    qsort(g->tensors_by_name, g->n_tensors, sizeof *g->tensors_by_name, compare_places);
+    for (size_t i = 1; i < g->n_tensors; i++) {
+        const tw_gguf_tensor *a = g->tensors_by_name[i - 1], *b = g->tensors_by_name[i];
+        if ((uint64_t)(b->data - a->data) < a->n_bytes)
+            return tw_fail(err, TW_ERR_FORMAT, "gguf: tensors '%s' and '%s' overlap", a->view.name,
+                           b->view.name);
+    }
+    return TW_OK;
+}
+
 static tw_status parse_tensors(tw_gguf *g, cursor *c, tw_error *err) {
     uint64_t alignment = TW_GGUF_ALIGNMENT;
     TW_TRY(read_alignment(g, &alignment, err));
@@ -298,6 +315,7 @@ static tw_status parse_tensors(tw_gguf *g, cursor *c, tw_error *err) {
     uint64_t base = (c->at + alignment - 1) / alignment * alignment;
     for (size_t i = 0; i < n; i++)
         TW_CHECK(place(g, &g->tensors[i], base, offsets[i], alignment, err));
+    TW_CHECK(check_disjoint(g, err));
     qsort(g->tensors_by_name, n, sizeof *g->tensors_by_name, compare_tensors);
     status = check_unique(g, err);
 done:

@@ -1,11 +1,17 @@
-/* A model file of any bytes: refused with a message, or opened with every weight readable. */
+/* A GGUF file of any bytes, as a model file: refused with a message, or opened with every weight
+ * readable; and as a checkpoint: refused, or described and recognised with every tensor readable.
+ */
+#include "convert/gguf_config.h"
+#include "format/checkpoint.h"
 #include "model/model.h"
+#include "model/recognize.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
-/* Reads the first and last element of a tensor through the conversion everybody uses. */
+/* Reads the ends of a tensor through the conversion everybody uses. */
 static void touch(const tw_tensor *t) {
     float v;
     size_t n = t->data ? tw_tensor_elements(t) : 0;
@@ -61,7 +67,7 @@ static void ask(const tw_model *m) {
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
+static void open_model(const uint8_t *data, size_t n_bytes) {
     tw_model *m;
     tw_error err = TW_ERROR_INIT;
     tw_status status = tw_model_parse(data, n_bytes, &m, &err);
@@ -71,5 +77,48 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
         ask(m);
     }
     tw_model_free(m);
+}
+
+/* What the converter asks before it writes anything. */
+static void describe(const tw_checkpoint *c) {
+    const tw_gguf *g = tw_checkpoint_gguf(c);
+    size_t n = tw_checkpoint_n_tensors(c);
+    tw_error err = TW_ERROR_INIT;
+    tw_clip_config config;
+    tw_arch arch;
+    tw_origin *origin = NULL;
+    const tw_tensor **tensors = calloc(n, sizeof *tensors);
+    if (!tensors) abort();
+    for (size_t i = 0; i < n; i++)
+        touch(tensors[i] = tw_checkpoint_tensor(c, i));
+    (void)tw_gguf_bpe_variant(g);
+    if (tw_gguf_config_read(g, &config, &err) == TW_OK &&
+        tw_origin_create(tensors, n, &origin, &err) == TW_OK) {
+        bool vision = config.vision.kind != TW_VISION_NONE, text = config.text.kind != TW_TEXT_NONE;
+        tw_expectation e = {.vision = vision ? &config.vision : NULL,
+                            .embed_dim = config.embed_dim,
+                            .text = text ? &config.text : NULL,
+                            .clip_activation = config.activation,
+                            .vision_only = !text,
+                            .text_only = !vision};
+        (void)tw_recognize(origin, &e, &arch, &err);
+    }
+    tw_origin_free(origin);
+    free(tensors);
+}
+
+static void open_checkpoint(const uint8_t *data, size_t n_bytes) {
+    tw_checkpoint *c;
+    tw_error err = TW_ERROR_INIT;
+    if (n_bytes < 4 || memcmp(data, "GGUF", 4) != 0) return;
+    tw_status status = tw_checkpoint_parse(data, n_bytes, &c, &err);
+    if (status != err.status || (status == TW_OK) != (c != NULL)) abort();
+    if (c) describe(c);
+    tw_checkpoint_free(c);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
+    open_model(data, n_bytes);
+    open_checkpoint(data, n_bytes);
     return 0;
 }

@@ -267,7 +267,7 @@ static void says_what_other_files_are(void **state) {
         {"", 0, TW_ERR_FORMAT, "the file is empty"},
         {"P", 1, TW_ERR_FORMAT, "not a torch checkpoint"},
         {"hello world, hello", 18, TW_ERR_FORMAT, "not a torch checkpoint"},
-        {"GGUF\3\0\0\0", 8, TW_ERR_UNSUPPORTED, "a GGUF file"},
+        {"GGUF\3\0\0\0", 8, TW_ERR_FORMAT, "gguf: number of tensors at byte 8"},
         {"PYTORCH1xxxx", 12, TW_ERR_UNSUPPORTED, "PYTORCH1"},
         {"\2\0\0\0\0\0\0\0{}", 10, TW_ERR_FORMAT, "no tensors"}, /* safetensors */
         {"\x89HDF\r\n\x1a\n", 8, TW_ERR_UNSUPPORTED, "an HDF5 file"},

@@ -209,7 +209,7 @@ static void a_caller_with_an_older_header_gets_what_its_struct_holds(void **stat
 static void other_files_are_refused_in_words(void **state) {
     refuse(set_string(f, "general.architecture", "llam"), TW_ERR_UNSUPPORTED,
            "architecture 'llam', expected 'clip'");
-    refuse(rename_key(f, "tuwen.file_version"), TW_ERR_UNSUPPORTED, "without tuwen.* keys");
+    refuse(rename_key(f, "tuwen.file_version"), TW_ERR_UNSUPPORTED, "a clip.cpp file, not a model file");
     refuse(set_u32(f, "tuwen.file_version", 2), TW_ERR_UNSUPPORTED, "version 2");
     refuse(set_string(f, "tuwen.vision.kind", "vit2" + 1), TW_ERR_UNSUPPORTED, "'it2'");
     refuse(set_string(f, "tuwen.recipe.resampler", "classiX"), TW_ERR_UNSUPPORTED, "classiX");
