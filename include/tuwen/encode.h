@@ -35,6 +35,17 @@ TW_API void tw_encoder_free(tw_encoder *encoder);
 /* What is really used, one line: "cpu avx2, f32, 2 threads". Borrowed from the encoder. */
 TW_API const char *tw_encoder_description(const tw_encoder *encoder);
 
+/* Takes one named stage of a tower: x f32 [n_rows, n_columns], rows `ld` floats apart, borrowed for
+ * the call. Names and shapes: docs/MODEL.md, named stages. */
+typedef void (*tw_observer)(void *user, const char *stage, const float *x, size_t n_rows,
+                            size_t n_columns, size_t ld);
+
+/* Shows every stage of the calls that follow to `observer`, on the calling thread, in the order of
+ * computing, once a batch; NULL ends it. Features are the same to the bit; a clone is not observed.
+ * Errors: TW_ERR_UNSUPPORTED when the backend shows no stages. */
+TW_API tw_status tw_encoder_observe(tw_encoder *encoder, tw_observer observer, void *user,
+                                    tw_error *err);
+
 /* Encoded bytes of one picture, borrowed for the call. */
 typedef struct tw_bytes {
     const void *data;

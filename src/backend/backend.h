@@ -4,6 +4,7 @@
 #define BACKEND_BACKEND_H
 
 #include "model/model.h"
+#include "tuwen/encode.h" /* tw_observer */
 
 #define TW_BACKEND_ABI 1u
 
@@ -44,6 +45,10 @@ typedef struct tw_backend {
      * the token that its feature is taken from */
     tw_status (*encode_tokens)(tw_backend_state *state, const tw_token_rows *rows, float *features,
                                tw_error *err);
+
+    /* Shows the named stages (docs/MODEL.md) of later calls to `observer`; NULL ends it. NULL here:
+     * this backend has none to show. */
+    void (*observe)(tw_backend_state *state, tw_observer observer, void *user);
 } tw_backend;
 
 extern const tw_backend tw_backend_cpu;

@@ -82,6 +82,13 @@ const char *tw_encoder_description(const tw_encoder *encoder) {
     return encoder->description;
 }
 
+tw_status tw_encoder_observe(tw_encoder *e, tw_observer observer, void *user, tw_error *err) {
+    if (!e->backend->observe)
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "the %s backend shows no stages", e->backend->name);
+    e->backend->observe(e->state, observer, user);
+    return TW_OK;
+}
+
 void tw_fill_nan(float *row, size_t n) {
     for (size_t i = 0; i < n; i++)
         row[i] = NAN;

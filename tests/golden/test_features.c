@@ -428,8 +428,7 @@ static void every_stage_equals_the_reference(void **state) {
     bench b = setup(c, 2, 8);
     float *out = malloc(b.dim * sizeof *out);
     assert_non_null(out);
-    b.encoder->state->observer = compare_stage;
-    b.encoder->state->observer_user = &list;
+    assert_ok(tw_encoder_observe(b.encoder, compare_stage, &list, &err), &err);
     assert_ok(tw_encode_pixels(b.encoder, b.pixels, 1, out, &err), &err);
     assert_ok(tw_encode_ids(b.encoder, b.ids, 1, b.length, out, &err), &err);
     for (size_t i = 0; i < list.n; i++)

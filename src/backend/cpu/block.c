@@ -241,14 +241,14 @@ void tw_run_transformer(tw_backend_state *s, const tw_transformer *t, const tw_s
     f.attention = tw_scratch_take(s, tw_attention_scratch(s, seq, t->n_heads, w / t->n_heads));
     for (int i = 0; i < t->n_layers; i++) {
         /* An observer wants whole stages; the shortcut of the last block would hide rows. */
-        bool last = i + 1 == t->n_layers && !s->observer;
+        bool last = i + 1 == t->n_layers && !tw_observed(s);
         (t->post_norm ? post_norm_block : pre_norm_block)(s, t, &t->blocks[i], seq, x, last,
                                                           wanted_rows, &f);
-        if (s->observer) {
+        if (tw_observed(s)) {
             char stage[64];
             snprintf(stage, sizeof stage, "%s.%d", t->stage, i);
             tw_observe(s, stage, x, rows, w, w);
         }
     }
-    if (s->observer || t->n_layers == 0) gather_wanted(seq, x, w, wanted_rows);
+    if (tw_observed(s) || t->n_layers == 0) gather_wanted(seq, x, w, wanted_rows);
 }

@@ -69,6 +69,11 @@ static tw_status encode_tokens(tw_backend_state *s, const tw_token_rows *rows, f
                                                     : tw_bert_encode(s, rows, features, err);
 }
 
+static void observe(tw_backend_state *s, tw_observer observer, void *user) {
+    s->observer = observer;
+    s->observer_user = user;
+}
+
 const tw_backend tw_backend_cpu = {
     .abi = TW_BACKEND_ABI,
     .name = "cpu",
@@ -78,4 +83,5 @@ const tw_backend tw_backend_cpu = {
     .describe = describe,
     .encode_pixels = encode_pixels,
     .encode_tokens = encode_tokens,
+    .observe = observe,
 };

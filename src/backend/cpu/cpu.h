@@ -84,11 +84,6 @@ typedef struct tw_weights {
     size_t n_owned, capacity_owned;
 } tw_weights;
 
-/* Called with each named stage when somebody watches (tests, TUWEN_DUMP): rows x columns of f32,
- * rows `ld` apart. Names follow the original's modules ("visual.ln_pre"). */
-typedef void (*tw_observer)(void *user, const char *stage, const float *x, size_t n_rows,
-                            size_t n_columns, size_t ld);
-
 /* Scratch of one state, carved from one allocation. */
 typedef struct tw_scratch {
     float *memory;
@@ -147,10 +142,12 @@ void tw_run_layer_norm(tw_backend_state *s, const float *x, size_t ldx, const tw
                        float eps, size_t n, size_t d, float *out, size_t ldo);
 
 /* ------------------------------------------------------------------------------- observe.c */
-/* Shows a stage to the observer, if any. */
+/* Whether anybody watches: the observer, TUWEN_DUMP or TUWEN_TRACE. */
+bool tw_observed(const tw_backend_state *s);
+/* Shows a stage to those who watch. */
 void tw_observe(tw_backend_state *s, const char *stage, const float *x, size_t n_rows,
                 size_t n_columns, size_t ld);
-/* Observes for TUWEN_DUMP and TUWEN_TRACE when they are set. */
+/* Reads TUWEN_DUMP and TUWEN_TRACE. */
 void tw_observe_by_environment(tw_backend_state *s);
 
 /* --------------------------------------------------------------------------------- block.c */

@@ -11,11 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void tw_observe(tw_backend_state *s, const char *stage, const float *x, size_t n_rows,
-                size_t n_columns, size_t ld) {
-    if (s->observer) s->observer(s->observer_user, stage, x, n_rows, n_columns, ld);
-}
-
 static void dump(const char *folder, const char *stage, const float *x, size_t n_rows,
                  size_t n_columns, size_t ld) {
     char path[4096];
@@ -50,18 +45,19 @@ static void trace(tw_backend_state *s, const char *stage, const float *x, size_t
     s->trace_ns = tw_now_ns();
 }
 
-static void dump_and_trace(void *user, const char *stage, const float *x, size_t n_rows,
-                           size_t n_columns, size_t ld) {
-    tw_backend_state *s = user;
+bool tw_observed(const tw_backend_state *s) {
+    return s->observer || s->dump_folder || s->trace;
+}
+
+void tw_observe(tw_backend_state *s, const char *stage, const float *x, size_t n_rows,
+                size_t n_columns, size_t ld) {
     if (s->dump_folder) dump(s->dump_folder, stage, x, n_rows, n_columns, ld);
     if (s->trace) trace(s, stage, x, n_rows, n_columns, ld);
+    if (s->observer) s->observer(s->observer_user, stage, x, n_rows, n_columns, ld);
 }
 
 void tw_observe_by_environment(tw_backend_state *s) {
     const char *switched = getenv("TUWEN_TRACE");
     s->dump_folder = getenv("TUWEN_DUMP");
     s->trace = switched && strcmp(switched, "0") != 0;
-    if (!s->dump_folder && !s->trace) return;
-    s->observer = dump_and_trace;
-    s->observer_user = s;
 }
