@@ -11,7 +11,7 @@
 /* ----------------------------------------------------------------------------------- skips */
 
 int cli_skips_open(cli_skips *skips, const char *errors_path, size_t n_inputs) {
-    *skips = (cli_skips){.n_inputs = n_inputs};
+    *skips = (cli_skips){.n_inputs = n_inputs, .what = "pictures"};
     if (!errors_path) return CLI_CONTINUE;
     tw_error err = TW_ERROR_INIT;
     if (tw_output_open(errors_path, &skips->file, &err) != TW_OK) return cli_fail(&err);
@@ -21,6 +21,10 @@ int cli_skips_open(cli_skips *skips, const char *errors_path, size_t n_inputs) {
 
 tw_status cli_skips_add(cli_skips *skips, size_t index, const char *name, const tw_error *why,
                         tw_error *err) {
+    if (skips->marks) {
+        if (skips->marks[index]) return TW_OK;
+        skips->marks[index] = true;
+    }
     skips->n++;
     /* An only input is not skipped, it is what failed. */
     cli_error("%s%s: %s", skips->n_inputs > 1 ? "skipped " : "", name, why->message);
@@ -49,10 +53,11 @@ int cli_skips_close(cli_skips *skips, int status) {
     }
     if (skips->has_file && tw_output_commit(&skips->file, &err) != TW_OK) return cli_fail(&err);
     if (cli_all_skipped(skips)) {
-        if (skips->n_inputs > 1) cli_error("none of the %zu pictures could be used", skips->n);
+        if (skips->n_inputs > 1)
+            cli_error("none of the %zu %s could be used", skips->n, skips->what);
         return CLI_FAILED;
     }
-    if (skips->n) cli_error("%zu of %zu pictures skipped", skips->n, skips->n_inputs);
+    if (skips->n) cli_error("%zu of %zu %s skipped", skips->n, skips->n_inputs, skips->what);
     return skips->n ? CLI_SKIPPED : CLI_DONE;
 }
 
@@ -129,7 +134,7 @@ static tw_status report_skips(chunk *c, const tw_pictures *pictures, size_t firs
     for (size_t i = 0; i < c->n; i++) {
         tw_error *why = c->unread[i].status != TW_OK ? &c->unread[i] : &c->errors[i];
         if (why->status == TW_OK) {
-            if (is_finite(c->features + i * dim, dim)) continue;
+            if (skips->keep_nan || is_finite(c->features + i * dim, dim)) continue;
             tw_fail(why, TW_ERR_FORMAT, "its feature is not a vector of numbers");
         }
         TW_TRY(cli_skips_add(skips, first + i, tw_pictures_name(pictures, first + i), why, err));

@@ -14,6 +14,10 @@ typedef struct cli_skips {
     tw_output file;
     bool has_file;
     size_t n, n_inputs;
+    /* Set after opening, where wanted: */
+    const char *what; /* "pictures" */
+    bool *marks;      /* [n_inputs]: set for those left out; a second reason is not told */
+    bool keep_nan;    /* a row that is no vector is a result, not a reason to leave it out */
 } cli_skips;
 
 /* `errors_path` NULL: no file. Returns CLI_CONTINUE or a status. */

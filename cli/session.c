@@ -217,11 +217,18 @@ static int open_encoder(cli_session *s, const cli_compute *compute, const cli_re
 
 int cli_session_open(cli_session *s, const cli_compute *compute, const cli_recipe *recipe,
                      cli_towers towers) {
+    return cli_session_open_beside(s, NULL, compute, recipe, towers);
+}
+
+int cli_session_open_beside(cli_session *s, const cli_session *other, const cli_compute *compute,
+                            const cli_recipe *recipe, cli_towers towers) {
     *s = (cli_session){.batch = compute->batch ? compute->batch : 8};
+    s->pool_is_lent = other && other->pool;
+    if (s->pool_is_lent) s->pool = other->pool;
     cli_check_cpu_cap();
     int status = check_compute(compute);
     if (status == CLI_CONTINUE) status = cli_open_model(compute, &s->model);
-    if (status == CLI_CONTINUE) status = cli_open_pool(compute, &s->pool);
+    if (status == CLI_CONTINUE && !s->pool) status = cli_open_pool(compute, &s->pool);
     if (status == CLI_CONTINUE) status = open_encoder(s, compute, recipe, towers);
     if (status != CLI_CONTINUE) {
         cli_session_close(s);
@@ -233,7 +240,7 @@ int cli_session_open(cli_session *s, const cli_compute *compute, const cli_recip
 
 void cli_session_close(cli_session *s) {
     tw_encoder_free(s->encoder);
-    tw_pool_free(s->pool);
+    if (!s->pool_is_lent) tw_pool_free(s->pool);
     tw_model_free(s->model);
     *s = (cli_session){0};
 }

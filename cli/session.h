@@ -61,6 +61,7 @@ typedef struct cli_session {
     tw_encoder *encoder;
     tw_recipe recipe; /* in use: the model's, with the options applied */
     int batch;
+    bool pool_is_lent; /* another session's */
 } cli_session;
 
 /* The name the options give, else $TUWEN_MODEL; NULL after an error message. */
@@ -76,6 +77,9 @@ typedef enum cli_towers { CLI_BOTH, CLI_VISION, CLI_TEXT_TOWER, CLI_ANY } cli_to
 /* All of it, and prints what is really used. `recipe` may be NULL. On failure nothing is open. */
 int cli_session_open(cli_session *s, const cli_compute *compute, const cli_recipe *recipe,
                      cli_towers towers);
+/* The same on the pool of another session, which is closed after this one; NULL: on its own. */
+int cli_session_open_beside(cli_session *s, const cli_session *other, const cli_compute *compute,
+                            const cli_recipe *recipe, cli_towers towers);
 void cli_session_close(cli_session *s);
 
 /* "squash 224 bicubic, resampler classic, RGB after the resize" */

@@ -81,8 +81,8 @@ static tw_status name_extras(verify *v, const verify_side *side, const verify_pa
         if (side->input_of[i] != TW_NO_PARTNER) continue;
         tw_error why = TW_ERROR_INIT;
         const verify_side *other = side == &v->a ? &v->b : &v->a;
-        tw_fail(&why, TW_ERR_MISMATCH, "%s %s", p->inputs.pictures ? "no picture of this name in"
-                                                                   : "no file of this name in",
+        tw_fail(&why, TW_ERR_MISMATCH, "%s %s",
+                p->inputs.pictures ? "no picture of this name in" : "no file of this name in",
                 p->inputs.pictures ? v->images : other->path);
         TW_TRY(cli_skips_add(&v->skips, (*next)++, tw_strings_get(&side->files, i), &why, err));
     }

@@ -20,7 +20,7 @@ static bool all_models(const verify *v) {
 
 /* The model, if just one side is one; the other then holds features. */
 static verify_side *only_model(verify *v) {
-    return all_models(v) ? NULL
+    return all_models(v)             ? NULL
            : v->a.kind == SIDE_MODEL ? &v->a
            : v->b.kind == SIDE_MODEL ? &v->b
                                      : NULL;
@@ -166,8 +166,8 @@ static tw_status plan_features(verify *v, tw_error *err) {
         verify_side *s = sides[i];
         if (s->kind == SIDE_FOLDER) TW_TRY(pair_folder(s, inputs, err));
         if (s->kind == SIDE_ARRAY && s->array.n_rows != inputs->n)
-            return tw_fail(err, TW_ERR_MISMATCH, "%s: %zu rows, %s: %zu", s->path,
-                           s->array.n_rows, only_model(v) ? "inputs" : v->a.path, inputs->n);
+            return tw_fail(err, TW_ERR_MISMATCH, "%s: %zu rows, %s: %zu", s->path, s->array.n_rows,
+                           only_model(v) ? "inputs" : v->a.path, inputs->n);
     }
     return TW_OK;
 }
@@ -187,7 +187,10 @@ int verify_plan(verify *v) {
     int status = check_inputs(v);
     if (status == CLI_CONTINUE) status = add_given(v);
     bool image = v->images || v->pixels, text = v->texts || v->ids;
-    cli_towers towers = image && text ? CLI_BOTH : image ? CLI_VISION : text ? CLI_TEXT_TOWER : CLI_ANY;
+    cli_towers towers = image && text ? CLI_BOTH
+                        : image       ? CLI_VISION
+                        : text        ? CLI_TEXT_TOWER
+                                      : CLI_ANY;
     if (status == CLI_CONTINUE) status = open_models(v, towers);
     if (status != CLI_CONTINUE) return status;
     tw_status planned = check_dims(v, &err);

@@ -36,7 +36,8 @@ static void put_part(tw_buffer *b, const verify_part *p) {
         tw_buffer_puts(&worst, "–"); /* all equal */
     else
         cli_put_cell(&worst, p->worst, TW_MIN(cli_text_width(p->worst), (size_t)60), false, true);
-    put_row(b, (const char *const[]){p->what, n, least, mean, largest, worst.data ? worst.data : ""});
+    put_row(b,
+            (const char *const[]){p->what, n, least, mean, largest, worst.data ? worst.data : ""});
     tw_buffer_free(&worst);
 }
 
@@ -121,8 +122,9 @@ static void put_side_json(tw_buffer *b, const char *key, const verify_side *side
     static const char *const kinds[] = {"model", "folder", "array"};
     tw_buffer_printf(b, "\"%s\": {", key);
     cli_json_member(b, "path", side->path);
-    cli_json_member(b, "kind", side->is_checkpoint && side->kind == SIDE_MODEL ? "checkpoint"
-                                                                               : kinds[side->kind]);
+    cli_json_member(b, "kind",
+                    side->is_checkpoint && side->kind == SIDE_MODEL ? "checkpoint"
+                                                                    : kinds[side->kind]);
     cli_json_number(b, "dim", (double)side->dim);
     if (side->session.model) cli_json_member(b, "arch", tw_model_arch(side->session.model)->name);
     tw_buffer_puts(b, "}, ");

@@ -120,8 +120,7 @@ int side_open_model(verify_side *side, const verify_side *other, const cli_compu
     int status = cli_session_open_beside(&side->session, lender, &own, NULL, towers);
     /* The model is mapped: it needs its name no longer. */
     tw_output_abort(&side->temporary);
-    if (status == CLI_CONTINUE)
-        side->dim = (size_t)tw_model_arch(side->session.model)->embed_dim;
+    if (status == CLI_CONTINUE) side->dim = (size_t)tw_model_arch(side->session.model)->embed_dim;
     return status;
 }
 
@@ -193,8 +192,8 @@ static tw_status folder_rows(verify_side *side, const side_inputs *inputs, cli_s
         else
             read_feature(tw_strings_get(&side->files, side->order[i]), side->dim, row, &why);
         if (why.status != TW_OK)
-            status = cli_skips_add(skips, i, side_input_name(inputs, i, name, sizeof name), &why,
-                                   err);
+            status =
+                cli_skips_add(skips, i, side_input_name(inputs, i, name, sizeof name), &why, err);
         if (status == TW_OK) status = rows(user, i, row, 1, err);
     }
     free(row);
@@ -208,9 +207,8 @@ static tw_status built_in_rows(verify_side *side, const side_inputs *inputs, siz
     float *features = calloc(n * side->dim, sizeof *features);
     if (!features) return tw_fail_no_memory(err, n * side->dim * sizeof *features);
     cli_work_begin("images", n);
-    tw_status status =
-        tw_encode_images(side->session.encoder, inputs->built_in + first, n, &side->session.recipe,
-                         NULL, features, NULL, err);
+    tw_status status = tw_encode_images(side->session.encoder, inputs->built_in + first, n,
+                                        &side->session.recipe, NULL, features, NULL, err);
     cli_work_end();
     if (status == TW_OK) status = rows(user, first, features, n, err);
     free(features);

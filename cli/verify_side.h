@@ -34,7 +34,7 @@ typedef struct verify_side {
     tw_strings files, stems;
     size_t *order;    /* [inputs.n], the file; TW_NO_PARTNER where there is none */
     size_t *input_of; /* [files.n], the input; likewise */
-    size_t dim;    /* of a row: 0 as long as it is not known */
+    size_t dim;       /* of a row: 0 as long as it is not known */
     /* SIDE_ARRAY */
     cli_array array;
 } verify_side;

@@ -104,11 +104,12 @@ run verify model.gguf --against model.gguf --texts none
 check "no input agrees on nothing" both 'status_is 1' 'prints "^text  *0  *nan"'
 
 # Other architectures.
-run verify model.gguf --against "$TUWEN_SOURCE/tests/data/checkpoints/tiny_cn_rn/clip_cn_tiny-rn.pt" \
-    --b-arch "$TUWEN_SOURCE/tests/data/checkpoints/tiny_cn_rn/tiny-rn.json,$TUWEN_SOURCE/tests/data/checkpoints/tiny_cn_rn/tiny-rbt.json"
-check "another architecture has its own preprocessing" both 'status_is 1' 'prints "^image  *8 " || says "cannot be compared"'
-run verify model.gguf --against "$TUWEN_SOURCE/demo/clip_cn_demo-vit-ti-16.pt"
-check "another embedding is refused" both 'status_is 1' 'says "features of 32 values, .*: of 256: they cannot be compared" && silent && nothing_left'
+rn=$TUWEN_SOURCE/tests/data/checkpoints/tiny_cn_rn
+run verify model.gguf --against "$rn/clip_cn_tiny-rn.pt" --b-arch "$rn/tiny-rn.json,$rn/tiny-rbt.json"
+check "another embedding is refused" both 'status_is 1' 'says "features of 32 values, .*/clip_cn_tiny-rn.pt: of 24: they cannot be compared" && silent && nothing_left'
+"$TUWEN" convert "$tiny/hf/model.safetensors" --arch "$arch" --recipe openai -o openai.gguf >out 2>err
+run verify f32.gguf --against openai.gguf
+check "each model has its own preprocessing" both 'status_is 1' 'prints "^image: first stage that differs: visual.ln_pre, " && prints "^text  *8   1.00000000"'
 openai=$TUWEN_SOURCE/tests/data/checkpoints/tiny_openai_vit/torch113/torchscript.pt
 run verify "$openai" --against "$openai"
 check "without a vocabulary the pictures are compared" both 'status_is 0' 'says "text features are not compared" && prints "^image"'
