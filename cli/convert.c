@@ -2,6 +2,7 @@
 #include "output.h"
 #include "session.h"
 #include "sha256.h"
+#include "summary.h"
 #include "verbs.h"
 
 #include <stdio.h>
@@ -48,8 +49,8 @@ static const cli_option options[] = {
      "use -o M.gguf: one file for both towers; ONNX is the verb export, not part of this version",
      NULL, 0, 0, 0},
     {"download-root", 0, CLI_REPLACED,
-     "give the checkpoint's path; downloading is the verb pull, not part of this version", NULL, 0,
-     0, 0},
+     "give the checkpoint's path; tuwen pull NAME --folder DIR downloads and converts", NULL, 0, 0,
+     0},
     {"resolution", 0, CLI_REPLACED, "not part of this version: position embeddings are not resized",
      NULL, 0, 0, 0},
     {0}};
@@ -106,42 +107,14 @@ static tw_status convert_checkpoint(convert *c, tw_error *err) {
     return status;
 }
 
-/* Opens what was written, which also checks it, and says what it is. */
 static int print_summary(const convert *c) {
-    tw_model *model = NULL;
-    tw_error err = TW_ERROR_INIT;
-    if (tw_model_open(c->output, &model, &err) != TW_OK) return cli_fail(&err);
-    tw_model_size size = {.struct_size = sizeof size};
-    tw_model_get_size(model, &size);
-    const tw_arch *arch = tw_model_arch(model);
-    char recipe[160] = "no pictures";
-    if (arch->vision.kind != TW_VISION_NONE)
-        cli_describe_recipe(tw_model_recipe(model), recipe, sizeof recipe);
     tw_buffer b = {0};
-    if (c->report.json) {
-        tw_buffer_puts(&b, "{");
-        cli_json_member(&b, "output", c->output);
-        cli_json_member(&b, "architecture", arch->name);
-        tw_buffer_printf(&b, ", \"parameters\": %llu, \"file_bytes\": %llu",
-                         (unsigned long long)size.n_parameters,
-                         (unsigned long long)size.file_bytes);
-        tw_buffer_printf(&b, ", \"tensors\": {\"f32\": %llu, \"f16\": %llu, \"bf16\": %llu}",
-                         (unsigned long long)size.n_tensors_f32,
-                         (unsigned long long)size.n_tensors_f16,
-                         (unsigned long long)size.n_tensors_bf16);
-        cli_json_member(&b, "source_sha256", c->sha256);
-        cli_json_member(&b, "recipe", recipe);
+    if (c->report.json) tw_buffer_puts(&b, "{");
+    int status = cli_put_model(&b, c->output, c->sha256, c->report.json);
+    if (c->report.json)
         tw_buffer_printf(&b, ", \"used\": {\"version\": \"%s\"}}\n", tw_version());
-    } else {
-        cli_put_field(&b, "wrote", "%s (%.1f MB)", c->output, (double)size.file_bytes / 1e6);
-        cli_put_field(&b, "architecture", "%s, %llu parameters", arch->name,
-                      (unsigned long long)size.n_parameters);
-        cli_put_field(&b, "recipe", "%s", recipe);
-        if (!c->no_hash) cli_put_field(&b, "source SHA-256", "%s", c->sha256);
-    }
-    int status = cli_print(&b);
+    if (status == CLI_CONTINUE) status = cli_print(&b);
     tw_buffer_free(&b);
-    tw_model_free(model);
     return status == CLI_CONTINUE ? CLI_DONE : status;
 }
 

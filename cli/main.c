@@ -8,14 +8,13 @@
 #include <string.h>
 
 static const cli_verb *const verbs[] = {
-    &cli_convert,  &cli_info,          &cli_tokenize, &cli_preprocess, &cli_embed,  &cli_similarity,
-    &cli_classify, &cli_eval_zeroshot, &cli_verify,   &cli_bench,      &cli_doctor,
+    &cli_pull,       &cli_convert,  &cli_info,          &cli_tokenize, &cli_preprocess, &cli_embed,
+    &cli_similarity, &cli_classify, &cli_eval_zeroshot, &cli_verify,   &cli_bench,      &cli_doctor,
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 
 /* Words of the contract that other versions have. */
-static const char *const other_verbs[] = {"pull",   "export", "build", "index",
-                                          "search", "merge",  "serve"};
+static const char *const other_verbs[] = {"export", "build", "index", "search", "merge", "serve"};
 static const char *const other_evals[] = {"features", "knn", "recall", "linear-probe"};
 
 static int print_overview(FILE *to) {
@@ -26,7 +25,7 @@ static int print_overview(FILE *to) {
     fprintf(to, "  %-14s %s\n", "help VERB", "the options of a verb, as VERB --help");
     fprintf(to, "\nExit status: 0 done, 1 failed, 2 wrong usage, 3 done but some inputs skipped.\n"
                 "Environment: TUWEN_MODEL (default model file), TUWEN_CPU (ref|avx2|avx512|neon:\n"
-                "the best instruction set to use).\n\n"
+                "the best instruction set to use), TUWEN_CACHE (downloads of pull).\n\n"
                 "Example: tuwen similarity -m model.gguf --text 猫 --text 狗 cat.jpg\n");
     return to == stdout ? cli_finish(CLI_DONE) : CLI_USAGE;
 }

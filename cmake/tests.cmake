@@ -35,3 +35,11 @@ foreach(source ${example_sources})
   set_target_properties(example_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/examples)
   target_link_libraries(example_${name} PRIVATE tuwen_shared)
 endforeach()
+
+# What the scripts of tests/cli/ need beside the command.
+file(GLOB tool_sources CONFIGURE_DEPENDS tests/tools/*.c)
+foreach(source ${tool_sources})
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endforeach()

@@ -16,7 +16,7 @@ run
 check "no verb is wrong usage" status_is 2
 check "no verb prints nothing on standard output" silent
 
-for verb in convert info tokenize preprocess embed similarity classify "eval zeroshot" verify bench doctor; do
+for verb in pull convert info tokenize preprocess embed similarity classify "eval zeroshot" verify bench doctor; do
     # shellcheck disable=SC2086
     run $verb --help
     check "$verb --help is status 0" status_is 0
@@ -31,7 +31,7 @@ done
 run eval --help
 check "eval --help names zeroshot" prints "eval zeroshot"
 
-for verb in pull export build index search merge serve; do
+for verb in export build index search merge serve; do
     run "$verb" something
     check "$verb is not part of this version" fails_saying 2 "$verb: not part of this version"
 done

@@ -23,7 +23,7 @@ awk -F ' *[|] *' '/^[|] `(src|include|cli)\// {
 ) >includes
 
 # Headers of libraries that are not libc.
-outside='^<(jpeglib|jerror|turbojpeg|png|zlib|webp/.*|utf8proc|openssl/.*|pthread|immintrin|arm_neon)[.]h>$'
+outside='^<(jpeglib|jerror|turbojpeg|png|zlib|webp/.*|utf8proc|openssl/.*|curl/.*|pthread|immintrin|arm_neon)[.]h>$'
 
 # judge INCLUDES: what breaks the rules, one line each, into out.
 judge() {
