@@ -35,6 +35,9 @@ typedef struct png_state {
     uint8_t depth, colour;
     bool interlaced;
     tw_palette palette;
+    int64_t sequence;  /* the last number of an animation's chunks, -1 before the first */
+    uint32_t n_frames; /* of an animation, 0 = none */
+    bool framed;       /* fcTL came before IDAT, which then is the first frame */
 
     /* What libpng reads next: `part` first, then the data of the IDAT chunk it introduced. */
     uint8_t part[SIGNATURE_BYTES + CHUNK_HEAD + IHDR_BYTES + CHUNK_CRC];
@@ -129,6 +132,82 @@ static tw_status read_ihdr(png_state *s, const chunk *c, tw_mode *mode, tw_error
                    s->colour);
 }
 
+/* ------------------------------------------------------------------- chunks beside the pixels */
+
+/* Nothing in them changes a pixel, but Pillow looks into them and refuses a file for what it finds.
+ * What they have compressed is not unpacked here, so that it may be of any size. */
+
+static size_t least_bytes(const png_state *s, const chunk *c) {
+    static const struct {
+        char name[5];
+        uint8_t n;
+    } least[] = {{"gAMA", 4}, {"cHRM", 32}, {"sRGB", 1}, {"pHYs", 9},
+                 {"acTL", 8}, {"fcTL", 26}, {"fdAT", 4}, {"IHDR", IHDR_BYTES}};
+    if (is_chunk(c, "tRNS")) return s->colour == GREY ? 2 : s->colour == RGB ? 6 : 0;
+    for (size_t i = 0; i < TW_COUNT(least); i++)
+        if (is_chunk(c, least[i].name)) return least[i].n;
+    return 0;
+}
+
+/* Behind the first NUL: the method of compression, of which there is one. */
+static bool is_compression_known(const chunk *c) {
+    const uint8_t *nul = c->n > 0 ? memchr(c->data, 0, c->n) : NULL;
+    bool behind = nul && nul + 1 < c->data + c->n;
+    if (is_chunk(c, "iCCP")) return behind && nul[1] == 0;
+    return !is_chunk(c, "zTXt") || !behind || nul[1] == 0;
+}
+
+/* Of an animation. Its chunks are numbered, fcTL and fdAT alike. */
+static tw_status check_frame(png_state *s, const chunk *c, tw_error *err) {
+    bool control = is_chunk(c, "fcTL");
+    uint32_t number = tw_load_u32be(c->data);
+    if (number != s->sequence + 1 || (!control && s->sequence < 0))
+        return tw_fail(err, TW_ERR_FORMAT, "png: %s chunk has number %u, expected %lld", c->name,
+                       number, (long long)s->sequence + 1);
+    s->sequence = number;
+    if (!control) return TW_OK;
+    uint32_t width = tw_load_u32be(c->data + 4), height = tw_load_u32be(c->data + 8);
+    uint32_t x = tw_load_u32be(c->data + 12), y = tw_load_u32be(c->data + 16);
+    if (!tw_range_ok(x, width, s->width) || !tw_range_ok(y, height, s->height))
+        return tw_fail(err, TW_ERR_FORMAT, "png: frame of %u x %u at (%u, %u) in %u x %u", width,
+                       height, x, y, s->width, s->height);
+    if (!s->framed && (width != s->width || height != s->height) && s->next == 0)
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "png: first frame of %u x %u, expected %u x %u",
+                       width, height, s->width, s->height);
+    s->framed = true;
+    return TW_OK;
+}
+
+static tw_status check_chunk(png_state *s, const chunk *c, tw_error *err) {
+    size_t least = least_bytes(s, c);
+    if (c->n < least)
+        return tw_fail(err, TW_ERR_FORMAT, "png: %s chunk of %zu bytes, expected %zu", c->name,
+                       c->n, least);
+    if (!is_compression_known(c))
+        return tw_fail(err, TW_ERR_FORMAT, "png: %s chunk of unknown compression", c->name);
+    if (is_chunk(c, "acTL")) { /* a second one cancels the first */
+        uint32_t n = tw_load_u32be(c->data);
+        s->n_frames = s->n_frames > 0 || n > 0x80000000u ? 0 : n;
+    }
+    return is_chunk(c, "fcTL") || is_chunk(c, "fdAT") ? check_frame(s, c, err) : TW_OK;
+}
+
+/* What follows the pixels, up to an animation's next frame; checksums are not looked at. */
+static tw_status check_rest(png_state *s, tw_error *err) {
+    bool animated = s->n_frames > (s->framed ? 1u : 0u);
+    chunk c;
+    for (size_t at = s->next; read_chunk(s->bytes, s->n_bytes, at, &c); at = after_chunk(at, &c)) {
+        if (is_chunk(&c, "IEND") || (animated && is_chunk(&c, "fcTL"))) break;
+        if (c.n < c.length)
+            return tw_fail(err, TW_ERR_FORMAT, "png: truncated in the %s chunk at byte %zu", c.name,
+                           at);
+        TW_TRY(check_chunk(s, &c, err));
+    }
+    return TW_OK;
+}
+
+/* ----------------------------------------------------------------------------- up to the pixels */
+
 /* Entries the file does not have are black. */
 static tw_status read_palette(png_state *s, const chunk *c, tw_error *err) {
     size_t n = c->n / 3;
@@ -154,12 +233,14 @@ static tw_status read_header(png_state *s, tw_source *out, tw_error *err) {
         if (chunk_crc(&c) != tw_load_u32be(c.data + c.n))
             return tw_fail(err, TW_ERR_FORMAT, "png: wrong checksum of the %s chunk at byte %zu",
                            c.name, at);
-        if (first)
-            TW_TRY(read_ihdr(s, &c, &out->mode, err));
-        else if (is_chunk(&c, "IHDR"))
+        if (first) TW_TRY(read_ihdr(s, &c, &out->mode, err));
+        TW_TRY(check_chunk(s, &c, err));
+        if (first) continue;
+        if (is_chunk(&c, "fdAT"))
+            return tw_fail(err, TW_ERR_UNSUPPORTED, "png: an animation without an IDAT chunk");
+        if (is_chunk(&c, "IHDR"))
             return tw_fail(err, TW_ERR_FORMAT, "png: a second IHDR chunk at byte %zu", at);
-        else if (is_chunk(&c, "PLTE") && s->colour == PALETTE)
-            TW_TRY(read_palette(s, &c, err));
+        if (is_chunk(&c, "PLTE") && s->colour == PALETTE) TW_TRY(read_palette(s, &c, err));
     }
     s->next = at;
     out->width = s->width;
@@ -322,6 +403,7 @@ static tw_status png_read(tw_source *source, uint8_t *rows, size_t stride, uint3
                           tw_error *err) {
     png_state *s = source->state;
     size_t row_bytes = source->width * tw_mode_bytes(source->mode);
+    const bool last = s->height - s->row == n_rows;
     s->status = TW_ERR_FORMAT;
     if (!s->png) {
         s->png = png_create_read_struct(PNG_LIBPNG_VER_STRING, s, on_error, on_warning);
@@ -343,7 +425,7 @@ static tw_status png_read(tw_source *source, uint8_t *rows, size_t stride, uint3
     if (s->whole)
         for (uint32_t i = 0; i < n_rows; i++, s->row++)
             memcpy(rows + i * stride, s->whole + s->row * row_bytes, row_bytes);
-    return TW_OK;
+    return last ? check_rest(s, err) : TW_OK;
 }
 
 static bool png_sniff(const uint8_t *bytes, size_t n_bytes) {
@@ -357,6 +439,7 @@ static tw_status png_open(const uint8_t *bytes, size_t n_bytes, const tw_image_l
     *out = (tw_source){.read = png_read, .close = png_close, .state = s};
     s->bytes = bytes;
     s->n_bytes = n_bytes;
+    s->sequence = -1;
     tw_status status = read_header(s, out, err);
     if (status == TW_OK) status = tw_image_check_size(out->width, out->height, limits, err);
     if (status != TW_OK) {

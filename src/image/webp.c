@@ -68,23 +68,25 @@ static tw_status find_bitstream(webp_state *s, const uint8_t *bytes, size_t end,
         if (begin == 0 && (pixels || is_chunk(&c, "ALPH"))) begin = at;
         if (!pixels) continue;
         s->bitstream = bytes + begin;
-        s->n_bitstream = at + CHUNK_HEAD + c.n - begin;
+        s->n_bitstream = TW_MIN(after_chunk(at, &c), end) - begin; /* with the byte of padding */
         return TW_OK;
     }
     return tw_fail(err, TW_ERR_FORMAT, "webp: no pixels in bytes up to %zu", end);
 }
 
-/* The first frame of an animation. */
+/* The first frame of an animation. Its size is that of its pixels, whatever its head says. */
 static tw_status find_frame(webp_state *s, const uint8_t *bytes, size_t end, size_t at,
                             tw_error *err) {
+    bool announced = false;
     for (chunk c; read_chunk(bytes, end, at, &c); at = after_chunk(at, &c)) {
+        announced = announced || is_chunk(&c, "ANIM");
         if (!is_chunk(&c, "ANMF")) continue;
+        if (!announced)
+            return tw_fail(err, TW_ERR_FORMAT, "webp: frame at byte %zu before the ANIM chunk", at);
         if (c.n < FRAME_HEAD)
             return tw_fail(err, TW_ERR_FORMAT, "webp: frame of %u bytes at byte %zu", c.n, at);
         s->x = 2 * load_u24le(c.data);
         s->y = 2 * load_u24le(c.data + 3);
-        s->width = 1 + load_u24le(c.data + 6);
-        s->height = 1 + load_u24le(c.data + 9);
         size_t first = at + CHUNK_HEAD + FRAME_HEAD;
         return find_bitstream(s, bytes, at + CHUNK_HEAD + c.n, first, err);
     }
@@ -105,9 +107,13 @@ static tw_status read_container(webp_state *s, const uint8_t *bytes, size_t n_by
             return tw_fail(err, TW_ERR_FORMAT, "webp: VP8X chunk of %u bytes, expected %d", c.n,
                            VP8X_BYTES);
         animated = c.data[0] & FLAG_ANIMATION;
-        s->width = out->width = 1 + load_u24le(c.data + 4);
-        s->height = out->height = 1 + load_u24le(c.data + 7);
+        out->width = 1 + load_u24le(c.data + 4);
+        out->height = 1 + load_u24le(c.data + 7);
         at = after_chunk(at, &c);
+        if (!animated) {
+            s->width = out->width;
+            s->height = out->height;
+        }
     }
     return animated ? find_frame(s, bytes, end, at, err) : find_bitstream(s, bytes, end, at, err);
 }
@@ -140,8 +146,12 @@ static tw_status check_frame(webp_state *s, tw_source *out, tw_error *err) {
     if (code != VP8_STATUS_OK) return fail_from(code, "header of the pixels", err);
     uint32_t width = (uint32_t)features.width, height = (uint32_t)features.height;
     if (out->width == 0) { /* no VP8X */
-        s->width = out->width = width;
-        s->height = out->height = height;
+        out->width = width;
+        out->height = height;
+    }
+    if (s->width == 0) { /* an animation's frame, or no VP8X */
+        s->width = width;
+        s->height = height;
     }
     if (s->width != width || s->height != height)
         return tw_fail(err, TW_ERR_FORMAT, "webp: pixels of %u x %u in a frame of %u x %u", width,

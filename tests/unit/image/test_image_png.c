@@ -179,6 +179,86 @@ static void chunks_that_do_not_matter_are_not_unpacked(void **state) {
     tw_buffer_free(&file);
 }
 
+/* 2 x 2 grey pixels with one chunk before them, or after. */
+static void with_chunk(tw_buffer *file, bool after, const char *name, const void *data, size_t n) {
+    test_png_start(file, 2, 2, 8, 0, 0);
+    if (!after) test_png_chunk(file, name, data, n);
+    test_png_finish(file, four, 2, 2);
+    if (!after) return;
+    file->n_bytes -= 12;
+    test_png_chunk(file, name, data, n);
+    test_png_chunk(file, "IEND", NULL, 0);
+}
+
+static void a_chunk_too_short_for_its_name_is_refused(void **state) {
+    static const struct {
+        const char *name;
+        size_t n;
+    } least[] = {{"gAMA", 4}, {"cHRM", 32}, {"sRGB", 1}, {"pHYs", 9}, {"tRNS", 2}, {"acTL", 8}};
+    const uint8_t zeros[32] = {0};
+    for (size_t i = 0; i < 2 * (sizeof least / sizeof *least); i++) {
+        tw_buffer file = {0};
+        with_chunk(&file, i % 2, least[i / 2].name, zeros, least[i / 2].n);
+        assert_pixels(&file, 2, four);
+        tw_buffer_free(&file);
+        with_chunk(&file, i % 2, least[i / 2].name, zeros, least[i / 2].n - 1);
+        assert_refused(&file, 2, TW_ERR_FORMAT);
+        tw_buffer_free(&file);
+    }
+}
+
+static void unknown_compression_is_refused(void **state) {
+    static const struct {
+        const char *name, *data;
+        bool refused;
+    } cases[] = {{"zTXt", "a\0\1b", true}, {"zTXt", "a\0\0b", false}, {"zTXt", "abcd", false},
+                 {"iCCP", "a\0\1b", true}, {"iCCP", "a\0\0b", false}, {"iCCP", "abcd", true},
+                 {"iCCP", "abc\0", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tw_buffer file = {0};
+        with_chunk(&file, false, cases[i].name, cases[i].data, 4);
+        if (cases[i].refused)
+            assert_refused(&file, 2, TW_ERR_FORMAT);
+        else
+            assert_pixels(&file, 2, four);
+        tw_buffer_free(&file);
+    }
+}
+
+static void chunks_after_the_pixels_must_be_whole(void **state) {
+    tw_buffer file = {0};
+    with_chunk(&file, true, "tEXt", "a\0bcd", 5);
+    file.n_bytes -= 12 + 4; /* without IEND and the checksum */
+    assert_pixels(&file, 2, four);
+    file.n_bytes--;
+    assert_refused(&file, 2, TW_ERR_FORMAT);
+    tw_buffer_free(&file);
+}
+
+static void an_animations_frames_are_numbered_and_the_first_is_whole(void **state) {
+    static const struct {
+        uint8_t number, width, x;
+        tw_status status;
+    } frames[] = {{0, 2, 0, TW_OK},
+                  {1, 2, 0, TW_ERR_FORMAT},
+                  {0, 2, 1, TW_ERR_FORMAT},
+                  {0, 1, 1, TW_ERR_UNSUPPORTED}};
+    for (size_t i = 0; i < sizeof frames / sizeof *frames; i++) {
+        uint8_t control[26] = {0};
+        control[3] = frames[i].number;
+        control[7] = frames[i].width;
+        control[11] = 2;
+        control[15] = frames[i].x;
+        tw_buffer file = {0};
+        with_chunk(&file, false, "fcTL", control, sizeof control);
+        if (frames[i].status == TW_OK)
+            assert_pixels(&file, 2, four);
+        else
+            assert_refused(&file, 2, frames[i].status);
+        tw_buffer_free(&file);
+    }
+}
+
 static void orientation_is_found_before_and_after_the_pixels(void **state) {
     static const uint8_t exif[] = "MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0";
     for (int after = 0; after < 2; after++) {
@@ -240,6 +320,10 @@ int main(void) {
         cmocka_unit_test(checksums_count_except_that_of_idat),
         cmocka_unit_test(a_file_may_end_after_the_last_pixel),
         cmocka_unit_test(chunks_that_do_not_matter_are_not_unpacked),
+        cmocka_unit_test(a_chunk_too_short_for_its_name_is_refused),
+        cmocka_unit_test(unknown_compression_is_refused),
+        cmocka_unit_test(chunks_after_the_pixels_must_be_whole),
+        cmocka_unit_test(an_animations_frames_are_numbered_and_the_first_is_whole),
         cmocka_unit_test(orientation_is_found_before_and_after_the_pixels),
         cmocka_unit_test(sides_of_zero_or_beyond_the_limits_are_refused),
     };

@@ -32,6 +32,8 @@ static void finish(tw_buffer *b) {
 static void put_vp8x(tw_buffer *b, uint8_t flags, uint8_t width, uint8_t height) {
     const uint8_t data[10] = {flags, 0, 0, 0, (uint8_t)(width - 1), 0, 0, (uint8_t)(height - 1)};
     put_chunk(b, "VP8X", data, sizeof data);
+    if (flags & 0x02) /* a white background, which nobody paints */
+        put_chunk(b, "ANIM", "\xff\xff\xff\xff\0", 6);
 }
 
 /* A frame at (2 x, 2 y). */
@@ -100,7 +102,6 @@ static void the_first_frame_lies_on_black(void **state) {
     tw_buffer b;
     start(&b);
     put_vp8x(&b, 0x12, 4, 4);
-    put_chunk(&b, "ANIM", "\xff\xff\xff\xff\0", 6); /* a white background, which nobody paints */
     put_frame(&b, 1, 0, 2, 2);
     put_frame(&b, 0, 1, 2, 2);
     finish(&b);
@@ -117,13 +118,41 @@ static void a_frame_that_leaves_the_canvas_is_refused(void **state) {
     assert_refused(&b, TW_ERR_FORMAT);
 }
 
-static void sizes_that_disagree_are_refused(void **state) {
+static void a_frame_is_of_the_size_of_its_pixels(void **state) {
     tw_buffer b;
     start(&b);
-    put_vp8x(&b, 0x12, 4, 4);
-    put_frame(&b, 0, 0, 3, 2);
+    put_vp8x(&b, 0x12, 2, 2);
+    put_frame(&b, 0, 0, 200, 1); /* what its head says */
+    finish(&b);
+    assert_grey(&b, 2, (const uint8_t[]){10, 20, 30, 40});
+    tw_buffer_free(&b);
+}
+
+static void a_frame_before_its_announcement_is_refused(void **state) {
+    tw_buffer b;
+    start(&b);
+    put_vp8x(&b, 0x12, 2, 2);
+    memcpy((uint8_t *)b.data + b.n_bytes - 14, "ANI?", 4);
+    put_frame(&b, 0, 0, 2, 2);
     finish(&b);
     assert_refused(&b, TW_ERR_FORMAT);
+}
+
+static void pixels_may_end_in_the_byte_of_padding(void **state) {
+    static const uint8_t cut[] = {
+        0x2f, 0x01, 0x40, 0x00, 0x00, 0x1f, 0xa0, 0xa6, 0x6d, 0x03, 0x36, 0xc4, 0x28, 0x6f, 0xff,
+        0xa9, 0xa6, 0x6d, 0x03, 0x36, 0xc4, 0x28, 0x6f, 0xff, 0xa9, 0xa6, 0x6d, 0x03, 0x36, 0xc4,
+        0x28, 0x6f, 0xff, 0x39, 0xff, 0xf1, 0xbf, 0x6d, 0x92, 0x00, 0xb0, 0x0b, 0x11, 0xfd, 0x8f};
+    tw_buffer b;
+    start(&b);
+    put_chunk(&b, "VP8L", cut, sizeof cut);
+    finish(&b);
+    assert_grey(&b, 2, (const uint8_t[]){237, 191, 136, 70});
+    tw_buffer_free(&b);
+}
+
+static void sizes_that_disagree_are_refused(void **state) {
+    tw_buffer b;
     start(&b);
     put_vp8x(&b, 0x10, 2, 3);
     put_chunk(&b, "VP8L", pixels, sizeof pixels);
@@ -158,6 +187,7 @@ static void a_huge_canvas_is_refused_before_it_is_allocated(void **state) {
     start(&b);
     const uint8_t vp8x[10] = {0x12, 0, 0, 0, 0xFF, 0xFF, 0x07, 0xFF, 0xFF, 0x07};
     put_chunk(&b, "VP8X", vp8x, sizeof vp8x);
+    put_chunk(&b, "ANIM", "\0\0\0\0\0", 6);
     put_frame(&b, 0, 0, 2, 2);
     finish(&b);
     assert_refused(&b, TW_ERR_LIMIT);
@@ -187,6 +217,9 @@ int main(void) {
         cmocka_unit_test(the_headers_flag_decides_about_alpha),
         cmocka_unit_test(the_first_frame_lies_on_black),
         cmocka_unit_test(a_frame_that_leaves_the_canvas_is_refused),
+        cmocka_unit_test(a_frame_is_of_the_size_of_its_pixels),
+        cmocka_unit_test(a_frame_before_its_announcement_is_refused),
+        cmocka_unit_test(pixels_may_end_in_the_byte_of_padding),
         cmocka_unit_test(sizes_that_disagree_are_refused),
         cmocka_unit_test(an_animation_without_frames_is_refused),
         cmocka_unit_test(every_cut_is_refused),
