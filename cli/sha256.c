@@ -26,6 +26,20 @@ static tw_status hash_stream(FILE *f, const char *path, uint64_t total, EVP_MD_C
     return status;
 }
 
+static void put_hex(const uint8_t digest[32], char hex[CLI_SHA256_HEX]) {
+    for (unsigned i = 0; i < 32; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
+tw_status cli_sha256_bytes(const void *data, size_t n_bytes, char hex[CLI_SHA256_HEX],
+                           tw_error *err) {
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    if (EVP_Digest(data, n_bytes, digest, NULL, EVP_sha256(), NULL) != 1)
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "SHA-256 is not available");
+    put_hex(digest, hex);
+    return TW_OK;
+}
+
 tw_status cli_sha256_file(const char *path, const tw_hooks *hooks, char hex[CLI_SHA256_HEX],
                           tw_error *err) {
     FILE *f = fopen(path, "rbe");
@@ -41,8 +55,7 @@ tw_status cli_sha256_file(const char *path, const tw_hooks *hooks, char hex[CLI_
     if (status == TW_OK) status = hash_stream(f, path, total, context, hooks, err);
     if (status == TW_OK && (EVP_DigestFinal_ex(context, digest, &n) != 1 || n != 32))
         status = tw_fail(err, TW_ERR_UNSUPPORTED, "SHA-256 is not available");
-    for (unsigned i = 0; status == TW_OK && i < n; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    if (status == TW_OK) put_hex(digest, hex);
     EVP_MD_CTX_free(context);
     fclose(f);
     return status;

@@ -20,6 +20,8 @@ static const cli_option options[] = {
     {"texts", 0, CLI_TEXT, "FILE", "texts: plain lines or {\"text\": …} lines", AT(texts), 0, 0},
     {"pixels", 0, CLI_TEXT, "F.npy", "preprocessed pictures, N x 3 x R x R", AT(pixels), 0, 0},
     {"ids", 0, CLI_TEXT, "F.npy", "token ids, N x L", AT(ids), 0, 0},
+    {"published", 0, CLI_TEXT, "NAME", "run a published example (list: which there are)",
+     AT(published), 0, 0},
     {"errors", 0, CLI_TEXT, "FILE", "skipped inputs and reasons, JSONL", AT(errors), 0, 0},
     {0}};
 #undef AT
@@ -89,6 +91,11 @@ static void close_all(verify *v) {
     free(v->operands.items);
 }
 
+static int refuse_both(void) {
+    cli_error("--against and --published exclude each other");
+    return CLI_USAGE;
+}
+
 static int run(const cli_verb *verb, int argc, char **argv) {
     verify v = {0};
     const cli_group groups[] = {{options, &v},
@@ -99,9 +106,13 @@ static int run(const cli_verb *verb, int argc, char **argv) {
                                 {0}};
     int status = cli_parse(verb, groups, argc, argv, &v.operands);
     cli_console_set_progress(v.report.progress);
-    if (status == CLI_CONTINUE) status = check_usage(&v);
-    if (status == CLI_CONTINUE) status = open_sides(&v);
-    if (status == CLI_CONTINUE) status = compare_all(&v);
+    if (status == CLI_CONTINUE && v.published) {
+        status = v.against ? refuse_both() : verify_published(&v);
+    } else {
+        if (status == CLI_CONTINUE) status = check_usage(&v);
+        if (status == CLI_CONTINUE) status = open_sides(&v);
+        if (status == CLI_CONTINUE) status = compare_all(&v);
+    }
     close_all(&v);
     return status;
 }
@@ -109,10 +120,11 @@ static int run(const cli_verb *verb, int argc, char **argv) {
 const cli_verb cli_verify = {
     .name = "verify",
     .summary = "do two models, or the features of two tools, agree?",
-    .usage = "A --against B [options]",
+    .usage = "A --against B | -m MODEL --published NAME PICTURE",
     .about = "A and B: model files, checkpoints, .npy files of features [n, E] or folders of one "
              ".npy an\n"
              "input, paired by name. Models are shown built-in inputs, or those that are given.\n"
+             "With --published a released model is run on the example of its authors' README.\n"
              "Status 0: they agree; 1: they do not.",
     .example = "tuwen verify vit-b-16.gguf --against vit-b-16-f16.gguf",
     .run = run,

@@ -51,4 +51,7 @@ int verify_compare(verify *v);
 int verify_print(const verify *v);
 bool verify_agrees(const verify *v);
 
+/* verify --published NAME: the status to exit with. */
+int verify_published(verify *v);
+
 #endif

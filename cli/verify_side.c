@@ -62,8 +62,17 @@ static tw_status identify(verify_side *side, tw_error *err) {
     tw_mapped_file file;
     TW_TRY(tw_map_file(side->path, &file, err));
     bool array = file.n_bytes >= 6 && memcmp(file.data, "\x93NUMPY", 6) == 0;
-    side->is_checkpoint = !(file.n_bytes >= 4 && memcmp(file.data, "GGUF", 4) == 0);
+    bool gguf = file.n_bytes >= 4 && memcmp(file.data, "GGUF", 4) == 0;
     tw_unmap_file(&file);
+    if (gguf) {
+        /* A GGUF file of another kind (clip.cpp's) is a checkpoint. */
+        tw_model *model = NULL;
+        tw_status opened = tw_model_open(side->path, &model, err);
+        tw_model_free(model);
+        if (opened != TW_OK && opened != TW_ERR_UNSUPPORTED) return opened;
+        gguf = opened == TW_OK;
+    }
+    side->is_checkpoint = !gguf && !array;
     if (!array && is_npy(side->path))
         return tw_fail(err, TW_ERR_FORMAT, "%s: not a .npy file: no \\x93NUMPY at byte 0",
                        side->path);

@@ -7,7 +7,7 @@ TMPDIR=$work/tmp
 export TMPDIR
 nothing_left() { [ -z "$(ls -A "$TMPDIR")" ]; }
 
-# damage TENSOR OUT: the Hugging Face checkpoint with the first value of a tensor made 100.
+# damage TENSOR OUT [BYTES]: the Hugging Face checkpoint with the first value of a tensor made 100.
 damage() {
     mkdir -p "$2"
     cp "$tiny/hf/"*.json "$2/"
@@ -16,7 +16,7 @@ damage() {
     n_header=$(head -c 8 "$2/model.safetensors" | od -An -t u8 | tr -d ' ')
     begin=$(tail -c +9 "$2/model.safetensors" | head -c "$n_header" | tr '}' '\n' |
         sed -n "s/.*\"$1\":.*\"F32\".*\[\([0-9]*\),[0-9]*\]\$/\1/p")
-    printf '\000\000\310\102' |
+    printf "${3:-\\000\\000\\310\\102}" |
         dd of="$2/model.safetensors" bs=1 seek=$((8 + n_header + begin)) conv=notrunc 2>/dev/null
 }
 
@@ -74,6 +74,12 @@ run verify f32.gguf --against layer-0/model.safetensors --b-arch "$arch"
 check "a weight changed in the text tower" both 'status_is 1' 'prints "^text: first stage that differs: bert.encoder.layer.0, by up to "'
 run verify f32.gguf --against projection/model.safetensors --b-arch "$arch"
 check "a weight changed after the last stage" both 'status_is 1' 'prints "^image: first stage that differs: none; the final norm or projection$"'
+
+damage vision_model.encoder.layers.1.mlp.fc2.bias nan '\000\000\300\177'
+run verify f32.gguf --against nan/model.safetensors --b-arch "$arch"
+check "a weight that is NaN" both 'status_is 1' 'prints "^image  *8  *nan  *nan " && prints "^image: 8 of 8 have no cosine: NaN, infinite or all zero$" && prints "^image: first stage that differs: visual.transformer.resblocks.1, by up to nan"'
+run verify nan/model.safetensors --a-arch "$arch" --against nan/model.safetensors --b-arch "$arch"
+check "does not agree with itself" both 'status_is 1' 'prints "^disagree"'
 
 # Inputs.
 find "$pictures" -type f | sort >list
@@ -221,6 +227,45 @@ for cosine in 2 -1.1 0.9x '' nan; do
     run verify model.gguf --against model.gguf --min-cosine "$cosine"
     check "--min-cosine '$cosine'" fails_saying 2 "min-cosine: expected a number -1..1, got '$cosine'"
 done
+
+# Published examples.
+run verify --published list
+check "the published examples are listed" both 'status_is 0' 'prints "^chinese-clip-vit-b-16$" && prints "^openai-vit-b-32$"'
+check "with picture, place and SHA-256" both 'prints "pokemon.jpeg (github.com/OFA-Sys/Chinese-CLIP, examples/pokemon.jpeg)"' 'prints "SHA-256  *0ad09b846ccfcee616c03fa8da9c55caa0613b9fd33b7711629846403ae21bb0$"'
+run verify --published list --json
+check "one object a line with --json" both 'status_is 0' '[ "$(grep -c "^{\"published\": .*\"sources\": \[{.*\"tolerance\": .*}\]}$" out)" -eq 2 ]'
+run verify --published vit -m model.gguf a.png
+check "an example nobody knows" fails_saying 2 "no example 'vit' (see tuwen verify --published list)"
+run verify --published chinese-clip-vit-b-16 -m model.gguf
+check "no picture" fails_saying 2 "give the picture pokemon.jpeg (github.com/OFA-Sys/Chinese-CLIP, examples/pokemon.jpeg)"
+run verify --published chinese-clip-vit-b-16 "$pictures"
+check "no model for it" fails_saying 2 "no model"
+run verify --published chinese-clip-vit-b-16 -m model.gguf --against model.gguf a.png
+check "two kinds of comparison" fails_saying 2 "exclude each other"
+run verify --published chinese-clip-vit-b-16 -m model.gguf "$pictures"
+check "a folder without the picture" fails_saying 1 "demo/pictures/pokemon.jpeg: No such file"
+run verify --published chinese-clip-vit-b-16 -m model.gguf "$pictures/red-circle.png"
+check "another picture" fails_saying 1 "red-circle.png: not the published pokemon.jpeg .*: neither its SHA-256 nor its pixels"
+run verify --published openai-vit-b-32 -m model.gguf cut.png
+check "a damaged picture" fails_saying 1 "cut.png: "
+shared=${TUWEN_SHARED:-$TUWEN_SOURCE/../shared}/data
+if [ -e "$shared/images/pokemon.jpeg" ]; then
+    for picture in pokemon.jpeg pikachu.png; do
+        run verify --published chinese-clip-vit-b-16 -m model.gguf "$shared/images/$picture"
+        check "$picture is the picture, the model is not the model" both 'status_is 1' 'says "model.gguf: ViT-w64-l2-p8-r32@BERT-w32-l2, the example chinese-clip-vit-b-16 is of Chinese-CLIP ViT-B-16" && silent'
+    done
+    run verify --published openai-vit-b-32 -m model.gguf "$shared/images"
+    check "a folder with the picture" both 'status_is 1' 'says "the example openai-vit-b-32 is of OpenAI CLIP ViT-B/32"'
+else
+    skip "the published pictures" "data not present: images/pokemon.jpeg"
+fi
+if [ -e "$shared/goldens/tiny_openai_vit/hf/model.safetensors" ]; then
+    clip_cpp=$(find "$shared/goldens/tiny_openai_vit" -name '*f32*.gguf' | head -n 1)
+    run verify "$clip_cpp" --against "$openai"
+    check "a GGUF file of clip.cpp is a checkpoint" both 'status_is 0' 'prints "^image  *8 "'
+else
+    skip "a GGUF file of clip.cpp" "data not present: goldens/tiny_openai_vit"
+fi
 
 # Ctrl-C while a checkpoint is converted, and while its model is compared.
 yes "$pictures/red-circle.png" | head -n 100000 >many
