@@ -1,5 +1,6 @@
 /* tuwen doctor: what this machine offers, what would be used, and whether it computes rightly. */
 #define _GNU_SOURCE
+#include "base/size.h"
 #include "output.h"
 #include "session.h"
 #include "verbs.h"
@@ -22,6 +23,9 @@ typedef struct doctor {
 static const cli_option options[] = {
     {"json", 0, CLI_FLAG, NULL, "JSON on standard output", AT(json), 0, 0}, {0}};
 #undef AT
+
+/* Of libraries that are opened at run time. */
+static const char *const run_time_formats[] = {"heif", "avif"};
 
 static int affinity_count(void) {
     cpu_set_t set;
@@ -59,6 +63,21 @@ static void report_json(void *user, const char *line) {
     tw_buffer_puts(&d->out, "}");
 }
 
+static void put_libraries(doctor *d) {
+    char library[256];
+    for (size_t i = 0; i < TW_COUNT(run_time_formats); i++) {
+        bool usable = tw_image_library(run_time_formats[i], library, sizeof library);
+        if (!d->json) {
+            cli_put_field(&d->out, run_time_formats[i], "%s", library);
+            continue;
+        }
+        tw_buffer_printf(&d->out, ", \"%s\": {\"usable\": %s", run_time_formats[i],
+                         usable ? "true" : "false");
+        cli_json_member(&d->out, usable ? "library" : "reason", library);
+        tw_buffer_puts(&d->out, "}");
+    }
+}
+
 static void put_text(doctor *d, const tw_pool *pool, const char *decoders) {
     tw_buffer *b = &d->out;
     const char *cap = getenv("TUWEN_CPU");
@@ -76,6 +95,7 @@ static void put_text(doctor *d, const tw_pool *pool, const char *decoders) {
         cli_put_field(b, "cgroup quota", "none");
     cli_put_field(b, "threads", "%d", tw_pool_threads(pool));
     cli_put_field(b, "decoders", "%s", decoders);
+    put_libraries(d);
     cli_put_field(b, "resamplers", "%s, %s, %s, %s (of Pillow)",
                   tw_resampler_name(TW_RESAMPLER_CLASSIC), tw_resampler_name(TW_RESAMPLER_12_1),
                   tw_resampler_name(TW_RESAMPLER_12_2), tw_resampler_name(TW_RESAMPLER_13));
@@ -102,6 +122,7 @@ static void put_json(doctor *d, const tw_pool *pool, const char *decoders) {
         tw_buffer_puts(b, "null");
     cli_json_number(b, "threads", tw_pool_threads(pool));
     cli_json_member(b, "decoders", decoders);
+    put_libraries(d);
     tw_buffer_printf(b, ", \"resamplers\": [\"%s\", \"%s\", \"%s\", \"%s\"], \"checks\": [",
                      tw_resampler_name(TW_RESAMPLER_CLASSIC), tw_resampler_name(TW_RESAMPLER_12_1),
                      tw_resampler_name(TW_RESAMPLER_12_2), tw_resampler_name(TW_RESAMPLER_13));

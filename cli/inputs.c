@@ -243,7 +243,7 @@ int cli_gather_pictures(const char *list, const cli_texts *operands, tw_pictures
         status = tw_pictures_add(p, operands->items[i], &err);
         if (status == TW_OK && tw_pictures_count(p) == before)
             cli_error("%s: no picture (.jpg .jpeg .png .webp .bmp .gif .ppm .pgm .pbm .pnm .tif "
-                      ".tiff) in it",
+                      ".tiff .heic .heif .hif .avif) in it",
                       operands->items[i]);
     }
     if (status != TW_OK) {

@@ -89,7 +89,7 @@ typedef struct tw_image_options {
 
 typedef struct tw_image_info {
     uint32_t width, height; /* as stored, before any EXIF rotation */
-    char format[8];         /* "jpeg", "png", "webp", "bmp", "pnm", "gif", "tiff" */
+    char format[8];         /* "jpeg" "png" "webp" "bmp" "pnm" "gif" "tiff" "heif" "avif" */
     char mode[8];           /* as Pillow names it: "1" "L" "LA" "P" "RGB" "RGBA" "CMYK" "I;16" "I" */
     int exif_orientation;   /* 1..8; 1 when absent */
 } tw_image_info;
@@ -118,6 +118,12 @@ TW_API tw_status tw_preprocess_pixels(const tw_recipe *recipe, const uint8_t *pi
 /* Versions of the decoders really loaded, one line, e.g. "libjpeg-turbo 2.1.5, libpng 1.6.39,
  * libwebp 1.2.4". Written to buf (NUL-terminated, cut at n_bytes). */
 TW_API void tw_image_versions(char *buf, size_t n_bytes);
+
+/* HEIC and AVIF are read by libheif and libavif, which are opened when such a picture is first met
+ * and never linked. For format "heif" or "avif": opens the library and writes its version and
+ * decoder to buf, or else why it cannot be used (which every such picture's error says too).
+ * TUWEN_LIBHEIF and TUWEN_LIBAVIF in the environment name other files to open. Any thread. */
+TW_API bool tw_image_library(const char *format, char *buf, size_t n_bytes);
 
 #ifdef __cplusplus
 }

@@ -21,8 +21,8 @@ static bool has_extension(const char *path, const char *const *extensions, size_
 }
 
 /* What the library reads, and torchvision's list. */
-static const char *const readable[] = {"jpg", "jpeg", "png", "webp", "bmp", "gif",
-                                       "ppm", "pgm",  "pbm", "pnm",  "tif", "tiff"};
+static const char *const readable[] = {"jpg", "jpeg", "png", "webp", "bmp",  "gif",  "ppm", "pgm",
+                                       "pbm", "pnm",  "tif", "tiff", "heic", "heif", "hif", "avif"};
 static const char *const image_folder[] = {"jpg", "jpeg", "png",  "ppm", "bmp",
                                            "pgm", "tif",  "tiff", "webp"};
 

@@ -17,7 +17,7 @@ bool tw_is_folder(const char *path);
 /* "FOLDER/NAME", to be freed. */
 tw_status tw_join_path(const char *folder, const char *name, char **out, tw_error *err);
 
-/* .jpg .jpeg .png .webp .bmp .gif .ppm .pgm .pbm .pnm .tif .tiff, in any case: what a folder
+/* .jpg .jpeg .png .webp .bmp .gif .ppm .pgm .pbm .pnm .tif .tiff .heic .heif .hif .avif, in any case: what a folder
  * of pictures contributes. */
 bool tw_has_picture_extension(const char *path);
 /* The longer list of torchvision's ImageFolder: .jpg .jpeg .png .ppm .bmp .pgm .tif

@@ -7,11 +7,12 @@
 #include <webp/decode.h>
 
 #include "base/size.h"
+#include "image/libraries.h"
 #include "image/source.h"
 
-static const tw_image_format *const formats[] = {&tw_format_jpeg, &tw_format_png, &tw_format_webp,
-                                                 &tw_format_bmp,  &tw_format_pnm, &tw_format_gif,
-                                                 &tw_format_tiff};
+static const tw_image_format *const formats[] = {&tw_format_jpeg, &tw_format_png,  &tw_format_webp,
+                                                 &tw_format_bmp,  &tw_format_pnm,  &tw_format_gif,
+                                                 &tw_format_tiff, &tw_format_heif, &tw_format_avif};
 
 /* What Pillow refuses as a decompression bomb: more than twice Image.MAX_IMAGE_PIXELS. */
 static const uint64_t default_max_pixels = 178956970;
@@ -56,7 +57,7 @@ tw_status tw_image_open(const void *bytes, size_t n_bytes, const tw_image_option
     const uint8_t *b = bytes;
     return tw_fail(err, TW_ERR_UNSUPPORTED,
                    "picture of no known format: first bytes %02x %02x %02x %02x, expected JPEG, "
-                   "PNG, WebP, BMP, PNM, GIF or TIFF",
+                   "PNG, WebP, BMP, PNM, GIF, TIFF, HEIC or AVIF",
                    b[0], n_bytes > 1 ? b[1] : 0, n_bytes > 2 ? b[2] : 0, n_bytes > 3 ? b[3] : 0);
 }
 
@@ -88,4 +89,16 @@ void tw_image_versions(char *buf, size_t n_bytes) {
     int webp = WebPGetDecoderVersion();
     snprintf(buf, n_bytes, "%s, libpng %s, libwebp %d.%d.%d", jpeg, png_get_libpng_ver(NULL),
              webp >> 16, webp >> 8 & 255, webp & 255);
+}
+
+bool tw_image_library(const char *format, char *buf, size_t n_bytes) {
+    tw_error err = TW_ERROR_INIT;
+    char text[256] = "";
+    tw_status status =
+        strcmp(format, "heif") == 0 ? tw_libheif_describe(text, sizeof text, &err)
+        : strcmp(format, "avif") == 0
+            ? tw_libavif_describe(text, sizeof text, &err)
+            : tw_fail(&err, TW_ERR_ARGUMENT, "format '%s', expected heif or avif", format);
+    if (n_bytes) snprintf(buf, n_bytes, "%s", status == TW_OK ? text : err.message);
+    return status == TW_OK;
 }

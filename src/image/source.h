@@ -51,7 +51,7 @@ typedef struct tw_image_format {
 } tw_image_format;
 
 extern const tw_image_format tw_format_jpeg, tw_format_png, tw_format_webp, tw_format_bmp,
-    tw_format_pnm, tw_format_gif, tw_format_tiff;
+    tw_format_pnm, tw_format_gif, tw_format_tiff, tw_format_heif, tw_format_avif;
 
 /* Checks options and encoded size, finds the format by its first bytes and opens it. */
 tw_status tw_image_open(const void *bytes, size_t n_bytes, const tw_image_options *options,

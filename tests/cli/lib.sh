@@ -2,7 +2,7 @@
 # TUWEN (the command) and TUWEN_SOURCE (the root of the sources).
 set -u
 : "${TUWEN:?the command to test}" "${TUWEN_SOURCE:?the root of the sources}"
-unset TUWEN_MODEL TUWEN_CPU
+unset TUWEN_MODEL TUWEN_CPU TUWEN_LIBHEIF TUWEN_LIBAVIF
 LC_ALL=C
 export LC_ALL
 

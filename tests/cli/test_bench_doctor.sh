@@ -32,4 +32,9 @@ status=$?
 check "TUWEN_CPU=ref is obeyed, checked and shown" both 'status_is 0' 'prints "ref (best here"'
 TUWEN_CPU=pentium "$TUWEN" doctor >out 2>err
 check "a wrong TUWEN_CPU is named" prints "pentium: none of ref"
+TUWEN_LIBHEIF=/nowhere/heif.so TUWEN_LIBAVIF=/nowhere/avif.so "$TUWEN" doctor >out 2>err
+status=$?
+check "what HEIC and AVIF lack is shown" both 'status_is 0' 'prints "^heif  *HEIC needs libheif 1.x (/nowhere/heif.so)"' 'prints "^avif  *AVIF needs libavif .*(/nowhere/avif.so)"'
+TUWEN_LIBHEIF=/nowhere/heif.so "$TUWEN" doctor --json >out 2>err
+check "--json says so" prints '"heif": {"usable": false, "reason": "HEIC needs libheif'
 finish

@@ -16,11 +16,11 @@ run preprocess -m model.gguf -t 3 -o all3.npy "$pictures"
 check "any number of threads" cmp -s all1.npy all3.npy
 check "a folder" [ "$(npy_shape all1.npy)" = "8, 3, 32, 32" ]
 mkdir formats
-for name in a.jpg b.jpeg c.png d.webp e.bmp f.GIF g.ppm h.pgm i.pbm j.PNM k.tif l.tiff m.txt n.tar.gz; do
+for name in a.jpg b.jpeg c.png d.webp e.bmp f.GIF g.ppm h.pgm i.pbm j.PNM k.tif l.tiff o.HEIC p.heif q.hif r.avif m.txt n.tar.gz; do
     printf 'P2 2 1 255 7 9\n' >"formats/$name"
 done
 run preprocess -m model.gguf -o formats.npy formats
-check "a folder's pictures are known by their extensions" [ "$(npy_shape formats.npy)" = "12, 3, 32, 32" ]
+check "a folder's pictures are known by their extensions" [ "$(npy_shape formats.npy)" = "16, 3, 32, 32" ]
 run preprocess --size 32 --resize-mode shortest --crop-rounding floor --resampler 13 --rgb-first --interpolation bilinear \
     --mean 0,0,0 --std 1,1,1 -o o.npy "$pictures/red-circle.png" --json
 check "all of the recipe's options" prints '"resize_mode": "shortest", "interpolation": "bilinear", "resampler": "13", "rgb": "first", "crop_rounding": "floor", "mean": \[0, 0, 0\]'
@@ -55,6 +55,13 @@ check "some skipped is status 3" status_is 3
 check "the skipped one is named" says "skipped cut.png: "
 check "and in the file" grep -q '^{"index": 1, "input": "cut.png", "status": "format", "reason": ".*"}$' errors.jsonl
 check "the rows stay" [ "$(npy_shape some.npy)" = "2, 3, 32, 32" ]
+cp "$TUWEN_SOURCE/tests/data/heif/rgb.heic" "$TUWEN_SOURCE/tests/data/heif/rgb.avif" .
+TUWEN_LIBHEIF=/nowhere/libheif.so TUWEN_LIBAVIF=/nowhere/libavif.so "$TUWEN" preprocess --size 32 -o some.npy \
+    "$pictures/red-circle.png" rgb.heic rgb.avif >out 2>err
+status=$?
+check "without libheif and libavif the rest goes on" both 'status_is 3' '[ "$(npy_shape some.npy)" = "3, 3, 32, 32" ]'
+check "what HEIC needs is named" says "skipped rgb.heic: HEIC needs libheif 1.x (/nowhere/libheif.so), which is not installed (Debian's package libheif1)$"
+check "what AVIF needs is named" says "skipped rgb.avif: AVIF needs libavif 0.11 or 1.x (/nowhere/libavif.so), which is not installed (Debian's package libavif16 or libavif15)$"
 run preprocess --size 32 -o x.npy cut.png empty.png
 check "all skipped is a failure" both 'status_is 1' 'absent x.npy'
 
