@@ -192,16 +192,144 @@ static void tiles_are_cut_at_the_edges(void **state) {
     tw_buffer_free(&b);
 }
 
+/* Grey, 2 x 2, by Deflate under both of its numbers, with differences within a row. */
+static void deflate_is_undone_with_its_predictor(void **state) {
+    static const uint8_t packed[] = {0x78, 0x9c, 0x63, 0x64, 0x64, 0x66,
+                                     0x01, 0x00, 0x00, 0x15, 0x00, 0x0a};
+    for (int old = 0; old < 2; old++)
+        for (int predictor = 1; predictor <= 2; predictor++) {
+            tw_buffer b;
+            make(&b, old,
+                 (const entry[]){{256, 1, {2}},
+                                 {257, 1, {2}},
+                                 {258, 1, {8}},
+                                 {259, 1, {old ? 32946 : 8}},
+                                 {262, 1, {1}},
+                                 {273, 1, {DATA}},
+                                 {279, 1, {sizeof packed}},
+                                 {317, 1, {predictor}},
+                                 {0, 0, {0}}},
+                 packed, sizeof packed);
+            assert_greys(&b, "L",
+                         predictor == 2 ? (const uint8_t[]){1, 2, 3, 7}
+                                        : (const uint8_t[]){1, 1, 3, 4});
+            tw_buffer_free(&b);
+        }
+}
+
+/* A strip that inflates to more than its picture stops at the picture; one to less is damaged. */
+static void deflate_gives_what_the_picture_needs(void **state) {
+    static const uint8_t packed[] = {0x78, 0x9c, 0x63, 0x64, 0x64, 0x66,
+                                     0x01, 0x00, 0x00, 0x15, 0x00, 0x0a};
+    for (int height = 1; height <= 3; height++) {
+        tw_buffer b;
+        make(&b, false,
+             (const entry[]){{256, 1, {2}},
+                             {257, 1, {height}},
+                             {258, 1, {8}},
+                             {259, 1, {8}},
+                             {262, 1, {1}},
+                             {273, 1, {DATA}},
+                             {279, 1, {sizeof packed}},
+                             {0, 0, {0}}},
+             packed, sizeof packed);
+        uint8_t rgb[12];
+        tw_error err = TW_ERROR_INIT;
+        if (height <= 2)
+            assert_ok(pixels_of(&b, 2, rgb, &err), &err);
+        else
+            assert_fails(pixels_of(&b, 2, rgb, &err), TW_ERR_FORMAT, &err);
+        tw_buffer_free(&b);
+    }
+}
+
+static void planes_are_put_together(void **state) {
+    tw_buffer b;
+    tw_error err = TW_ERROR_INIT;
+    uint8_t rgb[12];
+    make(&b, false,
+         (const entry[]){{256, 1, {2}},
+                         {257, 1, {2}},
+                         {258, 3, {8, 8, 8}},
+                         {262, 1, {2}},
+                         {273, 3, {DATA, DATA - 4, DATA - 8}},
+                         {277, 1, {3}},
+                         {279, 3, {4, 4, 4}},
+                         {284, 1, {2}},
+                         {0, 0, {0}}},
+         "\1\2\3\4\11\12\13\14\21\22\23\24", 12);
+    assert_ok(pixels_of(&b, 2, rgb, &err), &err);
+    assert_memory_equal(rgb, "\1\11\21\2\12\22\3\13\23\4\14\24", 12);
+    tw_buffer_free(&b);
+}
+
+static void the_order_of_bits_is_obeyed(void **state) {
+    tw_buffer b;
+    make(&b, false,
+         (const entry[]){{256, 1, {2}},
+                         {257, 1, {2}},
+                         {258, 1, {8}},
+                         {262, 1, {1}},
+                         {266, 1, {2}},
+                         {273, 1, {DATA}},
+                         {279, 1, {4}},
+                         {0, 0, {0}}},
+         "\x80\x40\x01\xF0", 4);
+    assert_greys(&b, "L", (const uint8_t[]){1, 2, 128, 15});
+    tw_buffer_free(&b);
+}
+
+/* 1 x 1, in a directory of 20-byte entries, and one whose number of entries overflows. */
+static void a_big_tiff_is_read(void **state) {
+    static const uint8_t head[] = {'I', 'I', 43, 0, 8, 0, 0, 0, 16, 0, 0, 0,
+                                   0,   0,   0,  0, 5, 0, 0, 0, 0,  0, 0, 0};
+    static const uint16_t tags[5][3] = {
+        {256, 3, 1}, {257, 3, 1}, {258, 3, 8}, {262, 3, 1}, {273, 16, 124}};
+    for (int lie = 0; lie < 2; lie++) {
+        tw_buffer b = {0};
+        tw_error err = TW_ERROR_INIT;
+        uint8_t rgb[3];
+        tw_buffer_append(&b, head, sizeof head);
+        for (int i = 0; i < 5; i++) {
+            const uint8_t bytes[20] = {(uint8_t)tags[i][0],
+                                       (uint8_t)(tags[i][0] >> 8),
+                                       (uint8_t)tags[i][1],
+                                       0,
+                                       1,
+                                       0,
+                                       0,
+                                       0,
+                                       0,
+                                       0,
+                                       0,
+                                       0,
+                                       (uint8_t)tags[i][2]};
+            tw_buffer_append(&b, bytes, sizeof bytes);
+        }
+        tw_buffer_append(&b, "\x2A", 1);
+        if (lie) memset((uint8_t *)b.data + 16, 0xFF, 8);
+        if (lie) {
+            assert_fails(pixels_of(&b, 1, rgb, &err), TW_ERR_FORMAT, &err);
+        } else {
+            assert_ok(pixels_of(&b, 1, rgb, &err), &err);
+            assert_memory_equal(rgb, "\x2A\x2A\x2A", 3);
+        }
+        tw_buffer_free(&b);
+    }
+}
+
 static void what_is_not_read_is_named(void **state) {
     tw_buffer b;
-    make_small(&b, false, 8, 1, 8, 1, "\1\2\3\4", 4); /* deflate */
+    make_small(&b, false, 8, 1, 7, 1, "\1\2\3\4", 4); /* JPEG */
+    assert_refused(&b, TW_ERR_UNSUPPORTED);
+    make_small(&b, false, 1, 0, 4, 1, "\1\2\3\4", 4); /* fax */
     assert_refused(&b, TW_ERR_UNSUPPORTED);
     make_small(&b, false, 12, 1, 1, 1, "\1\2\3\4\5\6", 6);
     assert_refused(&b, TW_ERR_UNSUPPORTED);
     make_small(&b, false, 8, 9, 1, 1, "\1\2\3\4", 4);
     assert_refused(&b, TW_ERR_UNSUPPORTED);
     b = (tw_buffer){0};
-    tw_buffer_append(&b, "II+\0\x08\0\0\0", 8); /* BigTIFF */
+    tw_buffer_append(&b, "II+\0\x04\0\0\0", 8); /* offsets of 4 bytes in a BigTIFF */
     assert_refused(&b, TW_ERR_UNSUPPORTED);
 }
 
@@ -253,6 +381,11 @@ int main(void) {
         cmocka_unit_test(packbits_literals_and_runs),
         cmocka_unit_test(lzw_strings_and_their_repetition),
         cmocka_unit_test(tiles_are_cut_at_the_edges),
+        cmocka_unit_test(deflate_is_undone_with_its_predictor),
+        cmocka_unit_test(deflate_gives_what_the_picture_needs),
+        cmocka_unit_test(planes_are_put_together),
+        cmocka_unit_test(the_order_of_bits_is_obeyed),
+        cmocka_unit_test(a_big_tiff_is_read),
         cmocka_unit_test(what_is_not_read_is_named),
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(sizes_are_checked_before_anything_is_allocated),
