@@ -2,7 +2,7 @@
 """TIFF files of every layout that is read: byte order, classic and big, strips and tiles, planes,
 compressions, predictor, fill order, kinds of pixels. Written byte by byte, since Pillow writes few of them.
 
-    picture_variants_tiff.py            writes seeds into tests/fuzz/tiff/corpus
+    picture_variants_tiff.py            writes tests/data/tiff and seeds into tests/fuzz/tiff/corpus
     picture_variants_tiff.py compare TUWEN N [SEED]
                                         N random files through `TUWEN preprocess` and Pillow
 
@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-STORED, DEFLATE, PACKBITS, DEFLATE_OLD = 1, 8, 32773, 32946
+STORED, JPEG, DEFLATE, PACKBITS, DEFLATE_OLD = 1, 7, 8, 32773, 32946
 REVERSED = bytes(int(f"{i:08b}"[::-1], 2) for i in range(256))
 
 
@@ -156,15 +156,51 @@ def make_tiff(rng, width, height):
     return directory(tags, pieces, big_endian, wide)
 
 
-MAKERS = {"tiff": make_tiff}
+def make_jpeg_tiff(rng, width, height):
+    """JPEG as libtiff writes it; every other one with the colours of YCbCr, put together here."""
+    mode = rng.choice(("RGB", "RGB", "L", "CMYK"))
+    y, x = np.mgrid[0:height, 0:width]
+    noise = np.random.default_rng(rng.getrandbits(32)).integers(0, 40, (height, width, 4))
+    planes = np.stack([x * 2, y * 2, x + y, 200 - x], -1) + noise
+    im = Image.fromarray(np.clip(planes, 0, 255).astype("u1")[:, :, :3]).convert(mode)
+    out = io.BytesIO()
+    if mode != "RGB" or rng.random() < 0.3:
+        im.save(out, "TIFF", compression="jpeg", quality=rng.choice((50, 75, 95)), tiffinfo={278: rng.choice((8, 16, 32, 4096))})
+        return out.getvalue()
+    pieces, rows, sub = [], rng.choice((16, 32, 4096)), rng.randint(0, 2)
+    for at in range(0, height, rows):
+        part = io.BytesIO()
+        im.crop((0, at, width, min(at + rows, height))).save(part, "JPEG", quality=rng.choice((50, 75, 95)), subsampling=sub)
+        pieces.append(part.getvalue())
+    tags = {256: [width], 257: [height], 258: [8, 8, 8], 259: [JPEG], 262: [6], 277: [3], 278: [rows], 530: [(1, 1), (2, 1), (2, 2)][sub]}
+    return directory(tags, pieces, rng.random() < 0.5, False)
+
+
+MAKERS = {"tiff": make_tiff, "tiff_jpeg": make_jpeg_tiff}
 
 
 def write_seeds():
     rng = random.Random(3)
-    for i in range(24):
-        data = make_tiff(rng, 19, 13)
+    for i in range(30):
+        data = (make_tiff if i < 24 else make_jpeg_tiff)(rng, 19, 13)
         with open(f"{ROOT}/tests/fuzz/tiff/corpus/layout{i:02}.bin", "wb") as f:
             f.write(b"\0" + data)
+
+
+def write_data():
+    """JPEG inside, once with tables that strips share and once with colours to convert."""
+    y, x = np.mgrid[0:16, 0:16]
+    im = Image.fromarray(np.stack([x * 16, y * 16, x * 8 + y * 8], -1).astype("u1"))
+    shared, part = io.BytesIO(), io.BytesIO()
+    im.save(shared, "TIFF", compression="jpeg", quality=90, tiffinfo={278: 8})
+    im.save(part, "JPEG", quality=90, subsampling=2)
+    tags = {256: [16], 257: [16], 258: [8, 8, 8], 259: [JPEG], 262: [6], 277: [3], 278: [16], 530: [2, 2]}
+    for name, data in (("jpeg_tables", shared.getvalue()), ("jpeg_ycbcr", directory(tags, [part.getvalue()], True, False))):
+        os.makedirs(f"{ROOT}/tests/data/tiff", exist_ok=True)
+        with open(f"{ROOT}/tests/data/tiff/{name}.tif", "wb") as f:
+            f.write(data)
+        with open(f"{ROOT}/tests/data/tiff/{name}.tif.rgb", "wb") as f:
+            f.write(Image.open(io.BytesIO(data)).convert("RGB").tobytes())
 
 
 def expected_of(path):
@@ -182,7 +218,8 @@ def compare(tuwen, n, seed):
         path, out = f"{folder}/picture.tif", f"{folder}/out.npy"
         for i in range(n):
             side = rng.randint(1, 90)
-            data = make_tiff(rng, side, rng.choice((side, rng.randint(1, 90))))
+            make = make_jpeg_tiff if rng.random() < 0.2 else make_tiff
+            data = make(rng, side, rng.choice((side, rng.randint(1, 90))))
             with open(path, "wb") as f:
                 f.write(data)
             try:
@@ -206,3 +243,4 @@ if __name__ == "__main__":
         compare(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else 1)
     else:
         write_seeds()
+        write_data()

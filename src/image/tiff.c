@@ -1,5 +1,5 @@
 /* TIFF: the first picture of a classic or a big file, strips or tiles, samples together or (8 bits)
- * in planes, stored as it is, by PackBits, LZW or Deflate, the latter two with or without a
+ * in planes, stored as it is, by PackBits, JPEG, LZW or Deflate, the latter two with or without a
  * predictor. The orientation is applied, as Pillow applies it to TIFF and to nothing else. Grey of
  * 16 bits keeps them; of other 16-bit samples the high byte counts.
  *
@@ -23,6 +23,7 @@ typedef struct tiff_state {
     uint32_t format, fill_order;
     uint32_t n_planes, plane_samples; /* 1 of all samples, or one of each */
     tw_tiff_tag offsets, counts;
+    tw_tiff_jpeg jpeg;
     uint32_t piece_width, piece_height; /* a strip is a piece as wide as the picture */
     tw_mode mode;
     tw_palette palette;
@@ -33,7 +34,14 @@ typedef struct tiff_state {
 
 /* ------------------------------------------------------------------------------ kinds of pixels */
 
-enum { WHITE_IS_0, BLACK_IS_0, RGB, PALETTE, SEPARATED = 5 }; /* photometric interpretations */
+enum {
+    WHITE_IS_0,
+    BLACK_IS_0,
+    RGB,
+    PALETTE,
+    SEPARATED = 5,
+    YCBCR = 6
+}; /* photometric interpretations */
 
 static tw_status choose_mode(tiff_state *s, uint32_t n_extra, tw_error *err) {
     uint32_t photo = s->photometric, bits = s->bits, n = s->samples;
@@ -57,6 +65,9 @@ static tw_status choose_mode(tiff_state *s, uint32_t n_extra, tw_error *err) {
         s->mode = TW_MODE_LA;
     else if (photo == PALETTE && n == 1 && n_extra == 0 && narrow)
         s->mode = TW_MODE_P;
+    else if (photo == YCBCR && s->compression == TW_TIFF_JPEG && n == 3 && n_extra == 0 &&
+             bits == 8)
+        s->mode = TW_MODE_RGB;
     else if (photo == RGB && n == 3 && n_extra == 0 && (bits == 8 || bits == 16))
         s->mode = TW_MODE_RGB;
     else if (photo == RGB && n == 4 && n_extra <= 1 && (alpha || opaque) &&
@@ -101,19 +112,36 @@ static tw_status read_planes(tiff_state *s, tw_error *err) {
 static tw_status read_compression(tiff_state *s, tw_error *err) {
     TW_TRY(tw_tiff_number(&s->file, 259, TW_TIFF_STORED, &s->compression, err));
     TW_TRY(tw_tiff_number(&s->file, 317, 1, &s->predictor, err));
+    bool lzw = s->compression == TW_TIFF_LZW, jpeg = s->compression == TW_TIFF_JPEG;
     bool deflate = s->compression == TW_TIFF_DEFLATE || s->compression == TW_TIFF_DEFLATE_OLD;
-    bool lzw = s->compression == TW_TIFF_LZW;
-    if (!deflate && !lzw && s->compression != TW_TIFF_STORED && s->compression != TW_TIFF_PACKBITS)
+    if (!deflate && !lzw && !(jpeg && s->bits == 8) && s->compression != TW_TIFF_STORED &&
+        s->compression != TW_TIFF_PACKBITS)
         return tw_fail(err, TW_ERR_UNSUPPORTED,
-                       "tiff: compression %u, expected none, LZW, Deflate or PackBits",
-                       s->compression);
+                       "tiff: compression %u of %u bits, expected none, LZW, JPEG (of 8), Deflate "
+                       "or PackBits",
+                       s->compression, s->bits);
     if (!deflate && !lzw) s->predictor = 1;
     if (s->predictor != 1 && !(s->predictor == 2 && s->bits >= 8))
         return tw_fail(err, TW_ERR_UNSUPPORTED, "tiff: predictor %u for %u bits", s->predictor,
                        s->bits);
+    if (jpeg) s->fill_order = 1; /* has none */
     if (s->fill_order != 1 && !(s->fill_order == 2 && s->bits <= 8))
         return tw_fail(err, TW_ERR_UNSUPPORTED, "tiff: fill order %u for %u bits", s->fill_order,
                        s->bits);
+    return TW_OK;
+}
+
+/* Known once the pieces are. */
+static tw_status read_jpeg(tiff_state *s, tw_error *err) {
+    tw_tiff_tag tables;
+    TW_TRY(tw_tiff_find(&s->file, 347, &tables, err));
+    if (s->n_planes > 1 && s->compression == TW_TIFF_JPEG)
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "tiff: JPEG in %u planes", s->n_planes);
+    s->jpeg = (tw_tiff_jpeg){.tables = tables.n ? tables.values : NULL,
+                             .n_tables = (size_t)tables.n,
+                             .width = s->piece_width,
+                             .n_samples = (int)s->samples,
+                             .ycbcr = s->photometric == YCBCR};
     return TW_OK;
 }
 
@@ -341,7 +369,7 @@ static tw_status decode(tiff_state *s, tw_error *err) {
         size_t n;
         bool fits = tw_mul_size(bytes_of_row(s, s->piece_width), s->piece_height, &n);
         scratch = fits ? malloc(n) : NULL;
-        unpacker = tw_tiff_unpacker_create(s->compression);
+        unpacker = tw_tiff_unpacker_create(s->compression, &s->jpeg);
         if (!scratch || !unpacker) TW_CHECK(tw_fail_no_memory(err, fits ? n : SIZE_MAX));
     }
     TW_CHECK(tw_picture_create(s->mode, s->width, s->height, &s->whole, err));
@@ -389,6 +417,7 @@ static tw_status tiff_start(tiff_state *s, const tw_image_limits *limits, tw_sou
     TW_TRY(tw_image_check_size(s->width, s->height, limits, err));
     TW_TRY(read_kind(s, err));
     TW_TRY(read_pieces(s, err));
+    TW_TRY(read_jpeg(s, err));
     /* A tile may be larger than the picture; it is decoded whole. */
     if ((uint64_t)s->piece_width * s->piece_height > limits->max_pixels)
         return tw_fail(err, TW_ERR_LIMIT, "tiff: tiles of %u x %u", s->piece_width,

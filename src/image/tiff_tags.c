@@ -4,7 +4,7 @@
 #include "base/bytes.h"
 #include "base/size.h"
 
-enum { BYTE = 1, SHORT = 3, LONG = 4, LONG8 = 16 };
+enum { BYTE = 1, SHORT = 3, LONG = 4, UNDEFINED = 7, LONG8 = 16 }; /* UNDEFINED: bytes */
 
 uint32_t tw_tiff_u16(const tw_tiff_file *f, const uint8_t *p) {
     return f->big ? tw_load_u16be(p) : tw_load_u16le(p);
@@ -27,7 +27,11 @@ static size_t entry_bytes(const tw_tiff_file *f) {
 }
 
 static uint64_t type_bytes(uint32_t type) {
-    return type == BYTE ? 1 : type == SHORT ? 2 : type == LONG ? 4 : type == LONG8 ? 8 : 0;
+    return type == BYTE || type == UNDEFINED ? 1
+           : type == SHORT                   ? 2
+           : type == LONG                    ? 4
+           : type == LONG8                   ? 8
+                                             : 0;
 }
 
 tw_status tw_tiff_find(const tw_tiff_file *f, uint32_t id, tw_tiff_tag *out, tw_error *err) {

@@ -93,14 +93,16 @@ static bool unpack_deflate(z_stream *z, const uint8_t *src, size_t n_src, uint8_
 struct tw_tiff_unpacker {
     uint32_t compression;
     bool inflating; /* z needs an end */
+    tw_tiff_jpeg jpeg;
     lzw lzw;
     z_stream z;
 };
 
-tw_tiff_unpacker *tw_tiff_unpacker_create(uint32_t compression) {
+tw_tiff_unpacker *tw_tiff_unpacker_create(uint32_t compression, const tw_tiff_jpeg *jpeg) {
     tw_tiff_unpacker *u = calloc(1, sizeof *u);
     if (!u) return NULL;
     u->compression = compression;
+    u->jpeg = *jpeg;
     for (unsigned i = 0; i < 256; i++) {
         u->lzw.length[i] = 1;
         u->lzw.value[i] = u->lzw.first[i] = (uint8_t)i;
@@ -122,6 +124,8 @@ bool tw_tiff_unpack(tw_tiff_unpacker *u, const uint8_t *src, size_t n_src, uint8
     switch (u->compression) {
     case TW_TIFF_LZW:
         return unpack_lzw(&u->lzw, src, n_src, dst, n_dst);
+    case TW_TIFF_JPEG:
+        return tw_tiff_unpack_jpeg(&u->jpeg, src, n_src, dst, n_dst);
     case TW_TIFF_PACKBITS:
         return unpack_packbits(src, n_src, dst, n_dst);
     default:

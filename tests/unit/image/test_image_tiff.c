@@ -3,7 +3,9 @@
 #include "support.h"
 
 #include "base/buffer.h"
+#include "base/file.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef struct entry {
@@ -318,9 +320,30 @@ static void a_big_tiff_is_read(void **state) {
     }
 }
 
+/* Pillow's pixels, beside the file. */
+static void jpeg_inside_is_read(void **state) {
+    static const char *const names[] = {"jpeg_tables.tif", "jpeg_ycbcr.tif"};
+    for (int i = 0; i < 2; i++) {
+        char path[512];
+        tw_mapped_file picture, expected;
+        tw_error err = TW_ERROR_INIT;
+        uint8_t rgb[16 * 16 * 3];
+        snprintf(path, sizeof path, "%s/tiff/%s", TEST_DATA_DIR, names[i]);
+        assert_ok(tw_map_file(path, &picture, &err), &err);
+        snprintf(path, sizeof path, "%s/tiff/%s.rgb", TEST_DATA_DIR, names[i]);
+        assert_ok(tw_map_file(path, &expected, &err), &err);
+        tw_buffer b = {.data = (char *)(uintptr_t)picture.data, .n_bytes = picture.n_bytes};
+        assert_ok(pixels_of(&b, 16, rgb, &err), &err);
+        assert_int_equal(expected.n_bytes, sizeof rgb);
+        assert_memory_equal(rgb, expected.data, sizeof rgb);
+        tw_unmap_file(&picture);
+        tw_unmap_file(&expected);
+    }
+}
+
 static void what_is_not_read_is_named(void **state) {
     tw_buffer b;
-    make_small(&b, false, 8, 1, 7, 1, "\1\2\3\4", 4); /* JPEG */
+    make_small(&b, false, 8, 1, 6, 1, "\1\2\3\4", 4); /* JPEG as it was in TIFF 6.0 */
     assert_refused(&b, TW_ERR_UNSUPPORTED);
     make_small(&b, false, 1, 0, 4, 1, "\1\2\3\4", 4); /* fax */
     assert_refused(&b, TW_ERR_UNSUPPORTED);
@@ -386,6 +409,7 @@ int main(void) {
         cmocka_unit_test(planes_are_put_together),
         cmocka_unit_test(the_order_of_bits_is_obeyed),
         cmocka_unit_test(a_big_tiff_is_read),
+        cmocka_unit_test(jpeg_inside_is_read),
         cmocka_unit_test(what_is_not_read_is_named),
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(sizes_are_checked_before_anything_is_allocated),
