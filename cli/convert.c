@@ -75,7 +75,7 @@ static int check_usage(convert *c) {
 static tw_status hash(convert *c, tw_error *err) {
     if (c->no_hash) return TW_OK;
     cli_work_begin("hash", 0);
-    tw_status status = cli_sha256_file(c->checkpoint, cli_hooks(), c->sha256, err);
+    tw_status status = cli_sha256_checkpoint(c->checkpoint, cli_hooks(), c->sha256, err);
     cli_work_end();
     return status;
 }

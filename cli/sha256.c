@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "sha256.h"
 
+#include "tuwen/model.h"
+
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -40,23 +42,47 @@ tw_status cli_sha256_bytes(const void *data, size_t n_bytes, char hex[CLI_SHA256
     return TW_OK;
 }
 
-tw_status cli_sha256_file(const char *path, const tw_hooks *hooks, char hex[CLI_SHA256_HEX],
-                          tw_error *err) {
+typedef struct digest {
+    EVP_MD_CTX *context;
+    const tw_hooks *hooks;
+} digest;
+
+static tw_status hash_file(void *user, const char *path, tw_error *err) {
+    const digest *d = user;
     FILE *f = fopen(path, "rbe");
     if (!f) return tw_fail_errno(err, errno, "%s", path);
     struct stat st;
     uint64_t total = fstat(fileno(f), &st) == 0 ? (uint64_t)st.st_size : 0;
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    tw_status status = TW_OK;
-    if (!context || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1)
-        status = tw_fail(err, TW_ERR_UNSUPPORTED, "SHA-256 is not available");
-    if (status == TW_OK) status = hash_stream(f, path, total, context, hooks, err);
-    if (status == TW_OK && (EVP_DigestFinal_ex(context, digest, &n) != 1 || n != 32))
-        status = tw_fail(err, TW_ERR_UNSUPPORTED, "SHA-256 is not available");
-    if (status == TW_OK) put_hex(digest, hex);
-    EVP_MD_CTX_free(context);
+    tw_status status = hash_stream(f, path, total, d->context, d->hooks, err);
     fclose(f);
     return status;
+}
+
+/* Of one file, or of all that a checkpoint's tensors are taken from. */
+static tw_status hash(const char *path, bool checkpoint, const tw_hooks *hooks,
+                      char hex[CLI_SHA256_HEX], tw_error *err) {
+    digest d = {EVP_MD_CTX_new(), hooks};
+    uint8_t bytes[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    tw_status status = TW_OK;
+    if (!d.context || EVP_DigestInit_ex(d.context, EVP_sha256(), NULL) != 1)
+        status = tw_fail(err, TW_ERR_UNSUPPORTED, "SHA-256 is not available");
+    if (status == TW_OK)
+        status =
+            checkpoint ? tw_convert_sources(path, hash_file, &d, err) : hash_file(&d, path, err);
+    if (status == TW_OK && (EVP_DigestFinal_ex(d.context, bytes, &n) != 1 || n != 32))
+        status = tw_fail(err, TW_ERR_UNSUPPORTED, "SHA-256 is not available");
+    if (status == TW_OK) put_hex(bytes, hex);
+    EVP_MD_CTX_free(d.context);
+    return status;
+}
+
+tw_status cli_sha256_file(const char *path, const tw_hooks *hooks, char hex[CLI_SHA256_HEX],
+                          tw_error *err) {
+    return hash(path, false, hooks, hex, err);
+}
+
+tw_status cli_sha256_checkpoint(const char *checkpoint, const tw_hooks *hooks,
+                                char hex[CLI_SHA256_HEX], tw_error *err) {
+    return hash(checkpoint, true, hooks, hex, err);
 }

@@ -86,13 +86,22 @@ typedef struct tw_convert_options {
 
 #define TW_CONVERT_OPTIONS_INIT {sizeof(tw_convert_options), 0, 0, 0, 0, 0, TW_ACT_NONE, 0, 0, -1, false, false, 0, 0, 0}
 
-/* Reads the checkpoint at `checkpoint` (nothing in it is ever executed) and writes a model file
+/* Reads the checkpoint at `checkpoint` (nothing in it is ever executed): a file; the index of a
+ * sharded one (*.index.json); or a folder as published by Hugging Face, open_clip or Chinese-CLIP,
+ * of which one checkpoint is taken and named to the log hook. Writes a model file
  * (GGUF v3, docs/FORMAT.md) to `path`. The file appears by rename when it is complete; on failure
  * nothing is left. `options` may be NULL. Memory: the checkpoint is mapped, tensors are streamed.
  * Errors: TW_ERR_IO, TW_ERR_FORMAT, TW_ERR_UNSUPPORTED, TW_ERR_MISMATCH, TW_ERR_AMBIGUOUS,
  * TW_ERR_LIMIT, TW_ERR_CANCELLED. */
 TW_API tw_status tw_convert(const char *checkpoint, const char *path,
                             const tw_convert_options *options, tw_error *err);
+
+/* Calls `each` with every file that tw_convert() takes tensors from: the checkpoint, the one it takes
+ * in a folder, or the shards of an index in the order of their names. Ends at the first that is not
+ * TW_OK. Errors: TW_ERR_IO, TW_ERR_FORMAT, TW_ERR_AMBIGUOUS, those of `each`. */
+TW_API tw_status tw_convert_sources(const char *checkpoint,
+                                    tw_status (*each)(void *user, const char *path, tw_error *err),
+                                    void *user, tw_error *err);
 
 /* ------------------------------------------------------------------------------------ model */
 

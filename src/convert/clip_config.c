@@ -108,7 +108,8 @@ static tw_status read_layers(const tw_json *cfg, tw_vision_config *v, tw_error *
                    "key 'vision_cfg.layers': expected four integers in 1..1000");
 }
 
-static tw_status read_vision(const tw_json *cfg, tw_clip_config *out, tw_error *err) {
+static tw_status read_vision(const tw_json *cfg, tw_activation act, tw_clip_config *out,
+                             tw_error *err) {
     tw_vision_config *v = &out->vision;
     TW_TRY(refuse_unknown(cfg, "vision_cfg", vision_keys, err));
     TW_TRY(read_layers(cfg, v, err));
@@ -122,13 +123,14 @@ static tw_status read_vision(const tw_json *cfg, tw_clip_config *out, tw_error *
                        v->head_width, (long long)width);
     v->n_heads = (int32_t)(width / v->head_width);
     v->norm_eps = TW_VISION_EPS;
-    v->activation = vit ? out->activation : TW_RELU;
+    v->activation = vit ? act : TW_RELU;
     if (!vit) return TW_OK;
     TW_TRY(get_i32(cfg, "vision_cfg", "patch_size", 16, &v->patch_size, err));
     return get_mlp(cfg, v->width, &v->mlp_width, err);
 }
 
-static tw_status read_text(const tw_json *cfg, tw_clip_config *out, tw_error *err) {
+static tw_status read_text(const tw_json *cfg, tw_activation act, tw_clip_config *out,
+                           tw_error *err) {
     tw_text_config *t = &out->text;
     TW_TRY(refuse_unknown(cfg, "text_cfg", text_keys, err));
     t->kind = TW_TEXT_CLIP;
@@ -142,7 +144,7 @@ static tw_status read_text(const tw_json *cfg, tw_clip_config *out, tw_error *er
         return tw_fail(err, TW_ERR_MISMATCH, "text_cfg.heads %d does not divide width %d",
                        t->n_heads, t->width);
     t->context_length = t->n_positions;
-    t->activation = out->activation;
+    t->activation = act;
     t->norm_eps = TW_VISION_EPS;
     return TW_OK;
 }
@@ -199,13 +201,13 @@ static tw_status read_model(const tw_json *model, const tw_json *vision, const t
         return tw_fail(err, TW_ERR_FORMAT, "vision_cfg and text_cfg: expected two objects");
     if (quick && quick->type != TW_JSON_BOOL && quick->type != TW_JSON_NULL)
         return tw_fail(err, TW_ERR_FORMAT, "key 'quick_gelu': expected true or false");
-    out->activation =
+    tw_activation act =
         quick && quick->type == TW_JSON_BOOL && quick->boolean ? TW_QUICK_GELU : TW_GELU_ERF;
     TW_TRY(refuse_foreign(model, err));
     TW_TRY(refuse_unknown(model, "model_cfg", model_keys, err));
     TW_TRY(get_i32(model, "model_cfg", "embed_dim", 0, &out->embed_dim, err));
-    TW_TRY(read_vision(vision, out, err));
-    return read_text(text, out, err);
+    TW_TRY(read_vision(vision, act, out, err));
+    return read_text(text, act, out, err);
 }
 
 tw_status tw_clip_config_parse(const void *json, size_t n_bytes, tw_clip_config *out, bool *found,
@@ -219,14 +221,9 @@ tw_status tw_clip_config_parse(const void *json, size_t n_bytes, tw_clip_config 
     const tw_json *root = tw_json_root(doc), *model = tw_json_get(root, "model_cfg");
     if (!model) model = root;
     const tw_json *vision = tw_json_get(model, "vision_cfg"),
-                  *type = tw_json_get(root, "model_type");
-    if (type && type->type == TW_JSON_STRING && strcmp(type->string, "clip") == 0) {
-        *found = true;
-        status = tw_hf_clip_config_read(root, out, err);
-        goto done;
-    }
-    const tw_json *preprocess = tw_json_get(root, "preprocess_cfg");
-    if (!vision) goto done;
+                  *preprocess = tw_json_get(root, "preprocess_cfg");
+    TW_CHECK(tw_hf_clip_config_read(root, out, found, err));
+    if (*found || !vision) goto done;
     *found = true;
     TW_CHECK(read_model(model, vision, tw_json_get(model, "text_cfg"), out, err));
     out->has_recipe = preprocess && preprocess->type == TW_JSON_OBJECT;

@@ -10,20 +10,20 @@ typedef struct tw_clip_config {
     int32_t embed_dim;
     tw_vision_config vision;
     tw_text_config text;
-    tw_activation activation; /* of both towers; a ModifiedResNet has its own */
-    bool has_recipe;          /* preprocess_cfg is there */
-    tw_recipe recipe;         /* size 0 = the model's */
-    bool has_logit_scale;     /* the description has it in place of a tensor */
+    bool has_recipe;      /* preprocess_cfg is there */
+    tw_recipe recipe;     /* size 0 = the model's */
+    bool has_logit_scale; /* the description has it in place of a tensor */
     float logit_scale;
 } tw_clip_config;
 
-/* Hugging Face's {model_type: "clip", text_config, vision_config, projection_dim}; what is missing
- * has the classes' defaults. Called by tw_clip_config_parse(). */
+/* Hugging Face's {model_type: "clip" or "chinese_clip", text_config, vision_config,
+ * projection_dim}; what is missing has the classes' defaults. Called by tw_clip_config_parse(). */
 struct tw_json;
-tw_status tw_hf_clip_config_read(const struct tw_json *root, tw_clip_config *out, tw_error *err);
+tw_status tw_hf_clip_config_read(const struct tw_json *root, tw_clip_config *out, bool *found,
+                                 tw_error *err);
 
 /* {model_cfg: {embed_dim, quick_gelu, vision_cfg, text_cfg}, preprocess_cfg}, or what is inside
- * model_cfg, or Hugging Face's of a CLIP model. *found (when the result is TW_OK) is false for JSON
+ * model_cfg, or Hugging Face's. *found (when the result is TW_OK) is false for JSON
  * of another kind. A setting that changes the network and is not known is TW_ERR_UNSUPPORTED naming
  * it; also TW_ERR_FORMAT, TW_ERR_MISMATCH. */
 tw_status tw_clip_config_parse(const void *json, size_t n_bytes, tw_clip_config *out, bool *found,

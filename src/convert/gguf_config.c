@@ -72,7 +72,8 @@ static tw_status read_recipe(const tw_gguf *g, tw_recipe *r, tw_error *err) {
     return TW_OK;
 }
 
-static tw_status read_vision(const tw_gguf *g, tw_clip_config *out, tw_error *err) {
+static tw_status read_vision(const tw_gguf *g, tw_activation act, tw_clip_config *out,
+                             tw_error *err) {
     tw_vision_config *v = &out->vision;
     tower t = {0};
     TW_TRY(get_tower(g, "vision", &t, err));
@@ -82,7 +83,7 @@ static tw_status read_vision(const tw_gguf *g, tw_clip_config *out, tw_error *er
                             .n_layers = t.n_layers,
                             .n_heads = t.n_heads,
                             .head_width = t.width / t.n_heads,
-                            .activation = out->activation,
+                            .activation = act,
                             .norm_eps = t.norm_eps};
     out->embed_dim = t.embed_dim;
     TW_TRY(get_i32(g, "vision", "image_size", &v->image_size, err));
@@ -91,7 +92,8 @@ static tw_status read_vision(const tw_gguf *g, tw_clip_config *out, tw_error *er
     return read_recipe(g, &out->recipe, err);
 }
 
-static tw_status read_text(const tw_gguf *g, tw_clip_config *out, tw_error *err) {
+static tw_status read_text(const tw_gguf *g, tw_activation act, tw_clip_config *out,
+                           tw_error *err) {
     tw_text_config *x = &out->text;
     tw_gguf_strings tokens;
     tower t = {0};
@@ -101,7 +103,7 @@ static tw_status read_text(const tw_gguf *g, tw_clip_config *out, tw_error *err)
                           .mlp_width = t.mlp_width,
                           .n_layers = t.n_layers,
                           .n_heads = t.n_heads,
-                          .activation = out->activation,
+                          .activation = act,
                           .norm_eps = t.norm_eps};
     TW_TRY(get_i32(g, "text", "context_length", &x->n_positions, err));
     TW_TRY(tw_gguf_get_strings(g, "tokenizer.ggml.tokens", &tokens, err));
@@ -125,10 +127,10 @@ static tw_status read_clip_cpp(const tw_gguf *g, tw_clip_config *out, tw_error *
     if (!vision && !text)
         return tw_fail(err, TW_ERR_FORMAT,
                        "keys 'clip.has_vision_encoder' and 'clip.has_text_encoder' are both false");
-    out->activation = gelu ? TW_GELU_ERF : TW_QUICK_GELU;
+    tw_activation act = gelu ? TW_GELU_ERF : TW_QUICK_GELU;
     out->logit_scale = CLIP_CPP_LOGIT_SCALE;
-    if (vision) TW_TRY(read_vision(g, out, err));
-    return text ? read_text(g, out, err) : TW_OK;
+    if (vision) TW_TRY(read_vision(g, act, out, err));
+    return text ? read_text(g, act, out, err) : TW_OK;
 }
 
 static tw_status read_model_file(const tw_gguf *g, tw_clip_config *out, tw_error *err) {
@@ -137,8 +139,6 @@ static tw_status read_model_file(const tw_gguf *g, tw_clip_config *out, tw_error
     out->embed_dim = m.arch.embed_dim;
     out->vision = m.arch.vision;
     out->text = m.arch.text;
-    out->activation =
-        m.arch.vision.kind == TW_VISION_VIT ? m.arch.vision.activation : m.arch.text.activation;
     out->has_recipe = m.arch.vision.kind != TW_VISION_NONE;
     out->recipe = m.recipe;
     out->logit_scale = m.logit_scale;

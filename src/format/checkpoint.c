@@ -3,15 +3,18 @@
 #include "base/file.h"
 #include "format/gguf/container.h"
 #include "format/safetensors/safetensors.h"
+#include "format/shards.h"
 #include "format/tensor_list.h"
 #include "format/torch/torch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct tw_checkpoint {
-    tw_mapped_file file; /* empty for bytes of the caller's */
-    const char *format;
+    tw_mapped_file *files; /* the checkpoint, or its shards; none for bytes of the caller's */
+    size_t n_files;
+    char format[64];
     tw_tensor_list list;
 };
 
@@ -78,30 +81,170 @@ static tw_status recognise(const uint8_t *data, size_t n_bytes, const signature 
 /* ------------------------------------------------------------------------------------ checkpoint
  */
 
-static tw_status parse_into(tw_checkpoint *c, const uint8_t *data, size_t n_bytes, tw_error *err) {
+static tw_status read_container(const uint8_t *data, size_t n_bytes, tw_tensor_list *out,
+                                const char **format, tw_error *err) {
     const signature *s = NULL;
     TW_TRY(recognise(data, n_bytes, &s, err));
-    c->format = s->format;
-    TW_TRY(s->read(data, n_bytes, &c->list, err));
-    if (c->list.format) c->format = c->list.format;
+    TW_TRY(s->read(data, n_bytes, out, err));
+    *format = out->format ? out->format : s->format;
+    return TW_OK;
+}
+
+static tw_status parse_into(tw_checkpoint *c, const uint8_t *data, size_t n_bytes, tw_error *err) {
+    const char *format;
+    TW_TRY(read_container(data, n_bytes, &c->list, &format, err));
+    snprintf(c->format, sizeof c->format, "%s", format);
     return tw_tensor_list_finish(&c->list, err);
+}
+
+/* -------------------------------------------------------------------------------------- shards */
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* Every tensor of a shard is one of the checkpoint's, whether the index names it or not, as in
+ * transformers; where the index puts it elsewhere, transformers would take the later of two. */
+static tw_status take_tensors(tw_checkpoint *c, const tw_tensor_list *shard, const char *name,
+                              tw_shard_index *index, tw_error *err) {
+    for (size_t i = 0; i < shard->n; i++) {
+        const tw_tensor *t = &shard->tensors[i];
+        tw_shard_entry *entry = tw_shard_index_find(index, t->name);
+        if (entry && strcmp(entry->shard, name) != 0)
+            return tw_fail(err, TW_ERR_FORMAT, "tensor '%s' is in it, the index puts it into %s",
+                           t->name, entry->shard);
+        if (entry) entry->seen = true;
+        TW_TRY(tw_tensor_list_add(&c->list, t->name, strlen(t->name), t, err));
+    }
+    for (size_t i = 0; i < shard->n_ints; i++)
+        TW_TRY(tw_tensor_list_add_int(&c->list, shard->ints[i].key, strlen(shard->ints[i].key),
+                                      shard->ints[i].value, err));
+    return TW_OK;
+}
+
+static tw_status read_shard(tw_checkpoint *c, const char *path, tw_shard_index *index,
+                            tw_error *err) {
+    tw_mapped_file *file = &c->files[c->n_files];
+    const char *format;
+    tw_tensor_list list = {0};
+    tw_status status;
+    TW_TRY(tw_map_file(path, file, err));
+    c->n_files++;
+    TW_CHECK(read_container(file->data, file->n_bytes, &list, &format, err));
+    if (list.gguf) {
+        status = tw_fail(err, TW_ERR_UNSUPPORTED, "a GGUF file as a shard");
+        goto done;
+    }
+    snprintf(c->format, sizeof c->format, "%s, %zu shards", format, index->n_shards);
+    status = take_tensors(c, &list, base_name(path), index, err);
+done:
+    if (status != TW_OK) tw_error_context(err, "%s", path);
+    tw_tensor_list_free(&list);
+    return status;
+}
+
+/* Calls `each` with the path of every shard. */
+static tw_status each_shard(const char *index_path, const tw_shard_index *index, tw_file_task each,
+                            void *user, tw_error *err) {
+    size_t n_folder = (size_t)(base_name(index_path) - index_path);
+    for (size_t i = 0; i < index->n_shards; i++) {
+        size_t n = n_folder + strlen(index->shards[i]) + 1;
+        char *path = malloc(n);
+        if (!path) return tw_fail_no_memory(err, n);
+        snprintf(path, n, "%.*s%s", (int)n_folder, index_path, index->shards[i]);
+        tw_status status = each(user, path, err);
+        free(path);
+        if (status != TW_OK) return status;
+    }
+    return TW_OK;
+}
+
+typedef struct shard_reader {
+    tw_checkpoint *checkpoint;
+    tw_shard_index index;
+} shard_reader;
+
+static tw_status read_next_shard(void *user, const char *path, tw_error *err) {
+    shard_reader *r = user;
+    return read_shard(r->checkpoint, path, &r->index, err);
+}
+
+static tw_status read_shards(tw_checkpoint *c, const char *path, const tw_mapped_file *file,
+                             tw_error *err) {
+    shard_reader r = {.checkpoint = c};
+    tw_status status;
+    TW_TRY(tw_shard_index_parse(file->data, file->n_bytes, base_name(path), &r.index, err));
+    c->files = calloc(r.index.n_shards, sizeof *c->files);
+    if (!c->files) {
+        status = tw_fail_no_memory(err, r.index.n_shards * sizeof *c->files);
+        goto done;
+    }
+    TW_CHECK(each_shard(path, &r.index, read_next_shard, &r, err));
+    for (size_t i = 0; i < r.index.n_entries && status == TW_OK; i++)
+        if (!r.index.entries[i].seen)
+            status = tw_fail(err, TW_ERR_FORMAT, "tensor '%s' is not in its shard %s",
+                             r.index.entries[i].tensor, r.index.entries[i].shard);
+    if (status == TW_OK) status = tw_tensor_list_finish(&c->list, err);
+done:
+    tw_shard_index_free(&r.index);
+    return status;
+}
+
+/* -------------------------------------------------------------------------------------- opening
+ */
+
+static bool is_index(const tw_mapped_file *file) {
+    return !tw_is_safetensors(file->data, file->n_bytes) &&
+           tw_is_shard_index(file->data, file->n_bytes);
+}
+
+static tw_status read_file(tw_checkpoint *c, tw_mapped_file *file, tw_error *err) {
+    c->files = calloc(1, sizeof *c->files);
+    if (!c->files) return tw_fail_no_memory(err, sizeof *c->files);
+    c->files[c->n_files++] = *file;
+    *file = (tw_mapped_file){0};
+    return parse_into(c, c->files[0].data, c->files[0].n_bytes, err);
 }
 
 tw_status tw_checkpoint_open(const char *path, tw_checkpoint **out, tw_error *err) {
     *out = NULL;
+    tw_mapped_file file;
+    TW_TRY(tw_map_file(path, &file, err));
+    tw_status status;
     tw_checkpoint *c = calloc(1, sizeof *c);
-    if (!c) return tw_fail_no_memory(err, sizeof *c);
-    tw_status status = tw_map_file(path, &c->file, err);
-    if (status == TW_OK) {
-        status = parse_into(c, c->file.data, c->file.n_bytes, err);
-        if (status != TW_OK) tw_error_context(err, "%s", path);
+    if (!c) {
+        status = tw_fail_no_memory(err, sizeof *c);
+        goto done;
     }
-    if (status != TW_OK) {
+    status = is_index(&file) ? read_shards(c, path, &file, err) : read_file(c, &file, err);
+    if (status != TW_OK) tw_error_context(err, "%s", path);
+done:
+    tw_unmap_file(&file);
+    if (status == TW_OK)
+        *out = c;
+    else
         tw_checkpoint_free(c);
-        return status;
+    return status;
+}
+
+tw_status tw_checkpoint_each_file(const char *path, tw_file_task each, void *user, tw_error *err) {
+    tw_mapped_file file;
+    tw_shard_index index = {0};
+    tw_status status;
+    TW_TRY(tw_map_file(path, &file, err));
+    if (is_index(&file)) {
+        status = tw_shard_index_parse(file.data, file.n_bytes, base_name(path), &index, err);
+        if (status == TW_OK)
+            status = each_shard(path, &index, each, user, err);
+        else
+            tw_error_context(err, "%s", path);
+    } else {
+        status = each(user, path, err);
     }
-    *out = c;
-    return TW_OK;
+    tw_shard_index_free(&index);
+    tw_unmap_file(&file);
+    return status;
 }
 
 tw_status tw_checkpoint_parse(const void *data, size_t n_bytes, tw_checkpoint **out,
@@ -121,7 +264,9 @@ tw_status tw_checkpoint_parse(const void *data, size_t n_bytes, tw_checkpoint **
 void tw_checkpoint_free(tw_checkpoint *c) {
     if (!c) return;
     tw_tensor_list_free(&c->list);
-    tw_unmap_file(&c->file);
+    for (size_t i = 0; i < c->n_files; i++)
+        tw_unmap_file(&c->files[i]);
+    free(c->files);
     free(c);
 }
 

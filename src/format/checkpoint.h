@@ -7,9 +7,16 @@
 typedef struct tw_checkpoint tw_checkpoint;
 
 /* Opens the file at `path`, recognising its container by its bytes ("torch-zip",
- * "torchscript", "torch-legacy", "safetensors", "gguf").
- * Nothing in it is executed; tensor bytes are not touched until they are read. */
+ * "torchscript", "torch-legacy", "safetensors", "gguf"), or the index of shards in torch or
+ * safetensors files ("safetensors, 2 shards"), which stand in its folder. Nothing in it is
+ * executed; tensor bytes are not touched until they are read. */
 tw_status tw_checkpoint_open(const char *path, tw_checkpoint **out, tw_error *err);
+
+typedef tw_status (*tw_file_task)(void *user, const char *path, tw_error *err);
+
+/* Calls `each` with the file that tensors are read from: `path`, or every shard of that index in
+ * the order of their names. */
+tw_status tw_checkpoint_each_file(const char *path, tw_file_task each, void *user, tw_error *err);
 
 /* The same on bytes in memory, which must outlive the checkpoint (tests, fuzzing). */
 tw_status tw_checkpoint_parse(const void *data, size_t n_bytes, tw_checkpoint **out, tw_error *err);

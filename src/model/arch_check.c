@@ -91,9 +91,8 @@ static tw_status check_text(const tw_text_config *t, tw_error *err) {
     TW_TRY(check("text tower: context length", t->context_length, 2, t->n_positions, err));
     TW_TRY(check_divides("text tower: number of heads", t->n_heads, "width", t->width, err));
     TW_TRY(check_eps("text", t->norm_eps, err));
-    return check_activation(
-        "text", t->activation == TW_GELU_ERF || (!bert && t->activation == TW_QUICK_GELU),
-        t->activation, err);
+    return check_activation("text", t->activation == TW_GELU_ERF || t->activation == TW_QUICK_GELU,
+                            t->activation, err);
 }
 
 tw_status tw_arch_check(const tw_arch *arch, tw_error *err) {

@@ -166,7 +166,8 @@ static void vision_name(const tw_arch *arch, char *out, size_t n_bytes) {
 
 static void text_name(const tw_text_config *t, char *out, size_t n_bytes) {
     for (size_t i = 0; i < TW_COUNT(texts); i++)
-        if (same_text(&texts[i].config, t)) {
+        if (same_text(&texts[i].config, t) &&
+            (t->kind == TW_TEXT_CLIP || texts[i].config.activation == t->activation)) {
             snprintf(out, n_bytes, "%s", texts[i].name);
             return;
         }

@@ -144,8 +144,12 @@ static const tw_family hugging_face = {
     .ignored = STRINGS("*.position_ids", "*.token_type_ids", "text_model.pooler.*"),
     .vision_prefixes = STRINGS("vision_model.", "visual_projection."),
     .text_prefixes = STRINGS("text_model.", "text_projection."),
+    .configs = STRINGS("config.json"),
+    .image_processor = "ChineseCLIPImageProcessor",
     .activation = TW_QUICK_GELU,
     .text_kind = TW_TEXT_BERT,
+    .rgb_order = TW_RGB_FIRST,
+    .crop_rounding = TW_CROP_FLOOR,
 };
 
 /* ---------------------------------------------------------------------- OpenAI CLIP, open_clip */
@@ -163,6 +167,7 @@ static const tw_name_rule custom_text_rules[] = {
     {NULL, NULL, TW_RULE_PLAIN},
 };
 
+#define OPEN_CLIP_CONFIGS STRINGS("open_clip_config.json", "config.json")
 #define CLIP_IGNORED                                                                               \
     STRINGS("*input_resolution", "context_length", "vocab_size", "*attn_mask",                     \
             "*.num_batches_tracked")
@@ -190,6 +195,8 @@ static const tw_family clip = {
     .vision_prefixes = STRINGS("visual."),
     .text_prefixes = STRINGS("transformer.", "token_embedding.", "positional_embedding",
                              "ln_final.", "text_projection"),
+    .configs = OPEN_CLIP_CONFIGS,
+    .bpe_variant = TW_BPE_OPEN_CLIP,
     .text_kind = TW_TEXT_CLIP,
     .resize_mode = TW_RESIZE_SHORTEST,
 };
@@ -200,6 +207,8 @@ static const tw_family custom_text = {
     .ignored = CLIP_IGNORED,
     .vision_prefixes = STRINGS("visual."),
     .text_prefixes = STRINGS("text."),
+    .configs = OPEN_CLIP_CONFIGS,
+    .bpe_variant = TW_BPE_OPEN_CLIP,
     .text_kind = TW_TEXT_CLIP,
     .resize_mode = TW_RESIZE_SHORTEST,
 };
@@ -220,6 +229,8 @@ static const tw_family hugging_face_clip = {
     .ignored = STRINGS("*.position_ids"),
     .vision_prefixes = STRINGS("vision_model.", "visual_projection."),
     .text_prefixes = STRINGS("text_model.", "text_projection."),
+    .configs = STRINGS("config.json"),
+    .image_processor = "CLIPImageProcessor",
     .text_kind = TW_TEXT_CLIP,
     .resize_mode = TW_RESIZE_SHORTEST,
     .rgb_order = TW_RGB_FIRST,

@@ -32,7 +32,11 @@ typedef struct tw_family {
     const char *const *ignored; /* glob patterns of tensors that no model needs */
     const char *const *vision_prefixes; /* where every other tensor must be known */
     const char *const *text_prefixes;
-    tw_activation activation; /* of a ViT and CLIP's text tower; TW_ACT_NONE: names do not tell */
+    const char *const *configs; /* files of a release that say the rest, the first found counts */
+    const char
+        *image_processor; /* of Hugging Face's families: the class that makes their pictures */
+    tw_bpe_variant bpe_variant; /* of CLIP's own text tower */
+    tw_activation activation;   /* of a ViT and CLIP's text tower; TW_ACT_NONE: names do not tell */
     tw_text_kind text_kind;
     tw_resize_mode
         resize_mode; /* of the recipe that the family's own library uses, as both below */

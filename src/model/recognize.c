@@ -217,14 +217,15 @@ static int32_t family_head_width(const tw_origin *s, const tw_expectation *e) {
     return e->openai ? 64 : tw_origin_family(s)->head_width;
 }
 
-/* Activation of both towers of a CLIP model, of the image tower of the others. */
-static tw_status settle_activation(const tw_origin *s, const tw_expectation *e, tw_activation *out,
-                                   tw_error *err) {
+/* Activation of a ViT or of CLIP's text tower; `configured` is what a configuration says of it. */
+static tw_status settle_activation(const tw_origin *s, const tw_expectation *e,
+                                   tw_activation configured, tw_activation *out, tw_error *err) {
     const tw_family *f = tw_origin_family(s);
     *out = e->activation   ? e->activation
            : e->openai     ? TW_QUICK_GELU
+           : configured    ? configured
            : f->activation ? f->activation
-                           : e->clip_activation;
+                           : e->preset_activation;
     if (*out != TW_ACT_NONE) return TW_OK;
     return tw_fail(err, TW_ERR_AMBIGUOUS,
                    "the file does not tell the activation; give --activation quick_gelu (OpenAI's "
@@ -247,7 +248,7 @@ static tw_status settle_vision(const tw_origin *s, const tw_expectation *e, tw_a
     v->activation = TW_RELU;
     /* In a CLIP model with a ModifiedResNet the option is about the text tower. */
     if (vit)
-        TW_TRY(settle_activation(s, e, &v->activation, err));
+        TW_TRY(settle_activation(s, e, e->vision_activation, &v->activation, err));
     else if (tw_origin_family(s)->text_kind == TW_TEXT_BERT && e->activation)
         v->activation = e->activation;
     if (vit == (v->activation == TW_RELU))
@@ -266,8 +267,8 @@ static tw_status settle_text(const tw_origin *s, const tw_expectation *e, tw_tex
         t->width, e->text_head_width, configured,
         family_head_width(s, e) ? family_head_width(s, e) : tw_text_head_width(t->width),
         &head_width, &t->n_heads, err));
-    t->activation = TW_GELU_ERF;
-    if (!bert) TW_TRY(settle_activation(s, e, &t->activation, err));
+    t->activation = e->text_activation ? e->text_activation : TW_GELU_ERF;
+    if (!bert) TW_TRY(settle_activation(s, e, e->text_activation, &t->activation, err));
     t->norm_eps = e->text ? e->text->norm_eps : bert ? TW_BERT_EPS : TW_VISION_EPS;
     t->context_length = e->context_length ? e->context_length
                         : bert            ? TW_MIN(TW_DEFAULT_CONTEXT, t->n_positions)

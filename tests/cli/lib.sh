@@ -71,7 +71,7 @@ refused() {
 }
 is_refused() {
     [ "$status" -eq "$refused_status" ] && says "$refused_pattern" && absent "$refused_file" &&
-        [ "$(grep -c -v -e ', batch ' -e ' threads$' -e ': Chinese-CLIP, ' err)" -eq 1 ]
+        [ "$(grep -c -v -e ', batch ' -e ' threads$' -e ': Chinese-CLIP, ' -e ': takes ' err)" -eq 1 ]
 }
 
 # A model file model.gguf made of the tiny checkpoint.

@@ -95,6 +95,28 @@ run convert model.gguf -o again.gguf --precision f16 --text-only
 check "a model file converts again" status_is 0
 run info again.gguf
 check "at another precision" both 'prints "[0-9] f16"' 'prints "2.25 (exp 9.48"'
+# folders
+mkdir hub
+cp "$tiny/hf/model.safetensors" "$tiny/hf/config.json" "$tiny/hf/preprocessor_config.json" hub
+cp "$checkpoint" hub/clip_cn_vit-b-16.pt
+run convert hub -o hub.gguf
+check "a folder of Hugging Face's" both 'status_is 0' 'says "hub: takes model.safetensors; leaves clip_cn_vit-b-16.pt"'
+check "its digest is the file's" prints "$(sha256sum hub/model.safetensors | cut -d ' ' -f 1)"
+run info hub.gguf
+check "its configuration settles the heads" prints "4 heads of 16"
+check "the model is called as the folder" prints "name *hub"
+check "the file that was read is recorded" prints "source *model.safetensors (safetensors)"
+(cd hub && "$TUWEN" convert . -o ../dot.gguf >/dev/null 2>&1)
+check "the folder one is in" cmp -s hub.gguf dot.gguf
+rm hub/model.safetensors
+run convert hub/ -o x.gguf --arch "$arch"
+check "Chinese-CLIP's own file of a folder" both 'status_is 0' 'says "hub/: takes clip_cn_vit-b-16.pt"'
+cp "$checkpoint" hub/clip_cn_vit-l-14.pt
+refused "two files of a kind" 1 "hub: 2 checkpoints: clip_cn_vit-b-16.pt, clip_cn_vit-l-14.pt; give one of them" x.gguf \
+    convert hub -o x.gguf
+printf '{"weight_map": {"a": "../x"}}' >hub/model.safetensors.index.json
+refused "a shard outside the folder" 1 "shard '../x' of tensor 'a' is not a plain file name" x.gguf convert hub -o x.gguf
+refused "an index by name" 1 "index.json: weight_map: shard '../x'" x.gguf convert hub/model.safetensors.index.json -o x.gguf
 
 # wrong usage
 run convert
@@ -117,7 +139,9 @@ refused "an architecture that does not fit" 1 "clip_cn_tiny-vit.pt" x.gguf \
 
 # bad input
 refused "a missing checkpoint" 1 "missing.pt: No such file" x.gguf convert missing.pt -o x.gguf
-refused "a folder" 1 "irectory" x.gguf convert . -o x.gguf
+mkdir bare
+refused "a folder without a checkpoint" 1 "bare: no checkpoint in this folder: looked for model.safetensors, " x.gguf \
+    convert bare -o x.gguf
 refused "an empty file" 1 "empty" x.gguf convert empty -o x.gguf
 refused "a picture" 1 "red-circle.png" x.gguf convert "$pictures/red-circle.png" -o x.gguf
 printf 'cat\ndog\n' >short.txt

@@ -6,6 +6,7 @@
  * (original code, torch); 1e-5 leaves room for another order of summation. Probabilities are a
  * softmax of logits around 1, whose error is below a tenth of the features'. */
 #include "../kernels/emulated_avx512.h"
+#include "shard_builder.h"
 #include "support.h"
 
 #include "backend/cpu/cpu.h"
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const double feature_limit = 1e-5, probability_limit = 1e-6;
 
@@ -29,6 +31,7 @@ typedef struct golden_case {
     tw_activation activation;
     int32_t head_width;
     const char *values; /* JSON: own features and logits, in place of the .npy and goldens.json */
+    const char *const *beside; /* the checkpoint in two shards, in a folder with these files */
 } golden_case;
 
 #define VIT "checkpoints/tiny_cn_vit"
@@ -37,7 +40,7 @@ typedef struct golden_case {
     {                                                                                              \
         file, VIT "/" file, VIT, VIT "/tiny-vit.json", VIT "/tiny-bert.json",                      \
             VIT "/unnorm_image_features.npy", VIT "/unnorm_text_features.npy", false, false, 0, 0, \
-            NULL                                                                                   \
+            NULL, NULL                                                                             \
     }
 #define OPENAI "checkpoints/tiny_openai_vit"
 #define OPEN_CLIP "checkpoints/tiny_openclip_gelu"
@@ -46,6 +49,13 @@ typedef struct golden_case {
         .name = path, .checkpoint = path, .dir = folder,                                           \
         .image_features = folder "/unnorm_image_features.npy",                                     \
         .text_features = folder "/unnorm_text_features.npy", __VA_ARGS__                           \
+    }
+#define FILES(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define SPLIT_CASE(folder, path, files, ...)                                                       \
+    {                                                                                              \
+        .name = path " in two shards", .checkpoint = path, .dir = folder,                          \
+        .image_features = folder "/unnorm_image_features.npy",                                     \
+        .text_features = folder "/unnorm_text_features.npy", .beside = files, __VA_ARGS__          \
     }
 #define SHARED_OPENAI "data/goldens/tiny_openai_vit/"
 
@@ -60,7 +70,7 @@ static const golden_case cases[] = {
     {"torch113/half_with_optimizer.pt", VIT "/torch113/half_with_optimizer.pt", VIT,
      VIT "/tiny-vit.json", VIT "/tiny-bert.json",
      VIT "/torch113/half_with_optimizer.unnorm_image_features.npy",
-     VIT "/torch113/half_with_optimizer.unnorm_text_features.npy", true, false, 0, 0, NULL},
+     VIT "/torch113/half_with_optimizer.unnorm_text_features.npy", true, false, 0, 0, NULL, NULL},
     CLIP_CASE(OPENAI, OPENAI "/torch113/torchscript.pt", .shared = false),
     CLIP_CASE(OPENAI, SHARED_OPENAI "torchscript.pt", .shared = true),
     CLIP_CASE(OPENAI, SHARED_OPENAI "torch113/state_dict_from_jit.pt", .shared = true),
@@ -80,11 +90,19 @@ static const golden_case cases[] = {
      .dir = OPENAI,
      .values = SHARED_OPENAI "gguf_goldens_f32.json",
      .shared = true},
+    CLIP_CASE(OPENAI, SHARED_OPENAI "hf", .shared = true),
+    SPLIT_CASE(OPENAI, "data/goldens/tiny_openai_vit/hf/model.safetensors",
+               FILES(SHARED_OPENAI "hf/config.json"), .shared = true),
+    CLIP_CASE(VIT, VIT "/hf", .shared = false),
+    SPLIT_CASE(VIT, VIT "/hf/model.safetensors",
+               FILES(VIT "/hf/config.json", VIT "/hf/preprocessor_config.json"), .shared = false),
+    CLIP_CASE(OPEN_CLIP, OPEN_CLIP, .shared = false),
     CLIP_CASE(OPEN_CLIP, OPEN_CLIP "/open_clip_model.safetensors", .shared = false),
     CLIP_CASE(OPEN_CLIP, "data/goldens/tiny_openclip_gelu/open_clip_pytorch_model.bin",
               .shared = true),
     {"clip_cn_tiny-rn.pt", RN "/clip_cn_tiny-rn.pt", RN, RN "/tiny-rn.json", RN "/tiny-rbt.json",
-     RN "/unnorm_image_features.npy", RN "/unnorm_text_features.npy", false, false, 0, 0, NULL},
+     RN "/unnorm_image_features.npy", RN "/unnorm_text_features.npy", false, false, 0, 0, NULL,
+     NULL},
 };
 
 static tw_error err;
@@ -118,20 +136,30 @@ static void assert_close(const char *what, const float *got, const float *expect
     if (!(d <= limit)) fail_msg("%s: differs by %g, limit %g", what, d, limit);
 }
 
-/* Path of a case's file; the test is skipped when it is shared data that is not there. */
-static const char *find_file(const golden_case *c, const char *file) {
+/* Path of a file; the test is skipped when it is shared data that is not there. */
+static const char *find_file(const char *name, bool is_shared) {
     static char path[1024];
-    if (!c->shared) return test_data(file);
+    if (!is_shared) return test_data(name);
     const char *shared = getenv("TUWEN_SHARED");
-    snprintf(path, sizeof path, "%s/%s", shared ? shared : TEST_SOURCE_DIR "/../shared", file);
-    FILE *f = fopen(path, "rb");
-    if (!f) {
-        printf("data not present: %s\n", file);
+    snprintf(path, sizeof path, "%s/%s", shared ? shared : TEST_SOURCE_DIR "/../shared", name);
+    if (access(path, R_OK) != 0) {
+        printf("data not present: %s\n", name);
         skip();
-    } else {
-        fclose(f);
     }
     return path;
+}
+
+/* The folder that a case in two shards is made in. */
+static const char *split_case(const golden_case *c) {
+    const char *folder = test_folder();
+    test_split(find_file(c->checkpoint, c->shared), folder);
+    for (const char *const *name = c->beside; *name; name++) {
+        size_t n;
+        uint8_t *bytes = test_read(find_file(*name, c->shared), &n);
+        test_write(test_in(folder, strrchr(*name, '/') + 1), bytes, n);
+        free(bytes);
+    }
+    return folder;
 }
 
 /* Converts each case once. */
@@ -148,7 +176,7 @@ static tw_model *open_model(const golden_case *c) {
         }
         options.activation = c->activation;
         options.vision_head_width = options.text_head_width = c->head_width;
-        const char *checkpoint = find_file(c, c->checkpoint);
+        const char *checkpoint = c->beside ? split_case(c) : find_file(c->checkpoint, c->shared);
         *path = test_temporary(".gguf");
         assert_ok(tw_convert(checkpoint, *path, &options, &err), &err);
     }
@@ -168,8 +196,8 @@ typedef struct bench {
     int32_t length;
 } bench;
 
-static bench setup(const golden_case *c, int n_threads, int batch) {
-    bench b = {.model = open_model(c)};
+static bench setup_model(const golden_case *c, tw_model *model, int n_threads, int batch) {
+    bench b = {.model = model};
     assert_ok(tw_pool_create(n_threads, &b.pool, &err), &err);
     tw_encoder_options options = TW_ENCODER_OPTIONS_INIT;
     options.batch = batch;
@@ -189,6 +217,10 @@ static bench setup(const golden_case *c, int n_threads, int batch) {
         b.ids[i] = (int32_t)ids[i];
     free(ids);
     return b;
+}
+
+static bench setup(const golden_case *c, int n_threads, int batch) {
+    return setup_model(c, open_model(c), n_threads, batch);
 }
 
 static void teardown(bench *b) {
@@ -232,7 +264,7 @@ static float *load_json(const char *path, const char *key, size_t *n) {
 /* Expected features of the picture or of the texts; free() them. */
 static float *load_features(const golden_case *c, bool image, size_t *n) {
     if (!c->values) return load(test_data(image ? c->image_features : c->text_features), n);
-    return load_json(find_file(c, c->values),
+    return load_json(find_file(c->values, c->shared),
                      image ? "unnorm_image_features" : "unnorm_text_features", n);
 }
 
@@ -256,7 +288,7 @@ static void check_logits(const golden_case *c, const bench *b, const float *imag
                          const float *texts) {
     float logits[16];
     size_t n;
-    float *expected = load_json(find_file(c, c->values), "logits_times_100", &n);
+    float *expected = load_json(find_file(c->values, c->shared), "logits_times_100", &n);
     assert_int_equal(n, b->n_texts);
     assert_ok(tw_similarity(image, 1, texts, n, b->dim, tw_model_logit_scale(b->model), NULL,
                             logits, NULL, &err),
@@ -515,6 +547,26 @@ static void a_bad_picture_does_not_stop_the_others(void **state) {
     teardown(&b);
 }
 
+/* custom_text_bf16.pt: other weights than the model's, of whose image tower there are numbers. */
+static void bf16_image_features_equal_the_reference(void **state) {
+    static const golden_case c = {.checkpoint = OPEN_CLIP "/custom_text_bf16.pt", .dir = OPEN_CLIP};
+    tw_convert_options options = TW_CONVERT_OPTIONS_INIT;
+    const char *path = test_temporary(".gguf");
+    (void)state;
+    assert_ok(tw_convert(test_data(c.checkpoint), path, &options, &err), &err);
+    tw_model *model;
+    assert_ok(tw_model_open(path, &model, &err), &err);
+    bench b = setup_model(&c, model, 2, 8);
+    size_t n;
+    float got[64], *expected = load_json(test_data(OPEN_CLIP "/goldens.json"),
+                                         "bf16_unnorm_image_features", &n);
+    assert_int_equal(n, b.dim);
+    assert_ok(tw_encode_pixels(b.encoder, b.pixels, 1, got, &err), &err);
+    assert_close("image features", got, expected, n, feature_limit);
+    free(expected);
+    teardown(&b);
+}
+
 static const golden_case *find_case(const char *name) {
     const golden_case *c = cases;
     while (strcmp(c->name, name) != 0)
@@ -600,6 +652,8 @@ int main(void) {
     tests[n++] =
         (struct CMUnitTest){"every_instruction_set_gives_the_reference: ResNet",
                             every_instruction_set_gives_the_reference, NULL, NULL, (void *)rn};
+    tests[n++] = (struct CMUnitTest){"bf16_image_features_equal_the_reference",
+                                     bf16_image_features_equal_the_reference, NULL, NULL, NULL};
     tests[n++] = (struct CMUnitTest){"wrong_ids_are_refused", wrong_ids_are_refused, NULL, NULL,
                                      (void *)vit};
     tests[n++] =

@@ -1,7 +1,9 @@
+#define _GNU_SOURCE
 #include "support.h"
 
 #include "base/file.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +42,44 @@ const char *test_temporary(const char *suffix) {
              (int)getpid(), n_temporaries, suffix);
     n_temporaries++;
     return path;
+}
+
+static char folders[32][256];
+static int n_folders;
+
+static void remove_folders(void) {
+    for (int i = 0; i < n_folders; i++) {
+        DIR *dir = opendir(folders[i]);
+        for (const struct dirent *e; dir && (e = readdir(dir));)
+            unlink(test_in(folders[i], e->d_name));
+        if (dir) closedir(dir);
+        rmdir(folders[i]);
+    }
+}
+
+const char *test_folder(void) {
+    assert_true(n_folders < 32);
+    if (n_folders == 0) atexit(remove_folders);
+    const char *dir = getenv("TMPDIR");
+    snprintf(folders[n_folders], sizeof folders[0], "%s/tuwen-test-XXXXXX", dir ? dir : "/tmp");
+    assert_non_null(mkdtemp(folders[n_folders]));
+    return folders[n_folders++];
+}
+
+const char *test_in(const char *folder, const char *name) {
+    static char paths[8][1024];
+    static int next;
+    char *path = paths[next++ % 8];
+    int n = snprintf(path, sizeof paths[0], "%s/%s", folder, name);
+    assert_in_range(n, 0, (int)sizeof paths[0] - 1);
+    return path;
+}
+
+void test_write(const char *path, const void *bytes, size_t n_bytes) {
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, n_bytes, f), n_bytes);
+    assert_int_equal(fclose(f), 0);
 }
 
 uint64_t test_random(uint64_t *state) {

@@ -38,6 +38,15 @@ uint8_t *test_read(const char *path, size_t *n_bytes);
 /* A name for a temporary file, unlinked at exit. Up to 64 a program. */
 const char *test_temporary(const char *suffix);
 
+/* A new empty folder, removed at exit with the files in it. Up to 32 a program. */
+const char *test_folder(void);
+
+/* "FOLDER/NAME"; the buffer is reused after 8 calls. */
+const char *test_in(const char *folder, const char *name);
+
+/* Writes a file whole. */
+void test_write(const char *path, const void *bytes, size_t n_bytes);
+
 /* Deterministic numbers: the same sequence on every machine. */
 uint64_t test_random(uint64_t *state);
 float test_random_float(uint64_t *state); /* in [-1, 1) */

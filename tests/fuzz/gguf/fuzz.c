@@ -98,7 +98,8 @@ static void describe(const tw_checkpoint *c) {
         tw_expectation e = {.vision = vision ? &config.vision : NULL,
                             .embed_dim = config.embed_dim,
                             .text = text ? &config.text : NULL,
-                            .clip_activation = config.activation,
+                            .vision_activation = config.vision.activation,
+                            .text_activation = config.text.activation,
                             .vision_only = !text,
                             .text_only = !vision};
         (void)tw_recognize(origin, &e, &arch, &err);

@@ -38,7 +38,8 @@ static void reads_a_released_file(void **state) {
     assert_int_equal(c.vision.n_heads, 2);
     assert_int_equal(c.vision.mlp_width, 349);
     assert_int_equal(c.text.n_positions, 20);
-    assert_int_equal(c.activation, TW_GELU_ERF);
+    assert_int_equal(c.vision.activation, TW_GELU_ERF);
+    assert_int_equal(c.text.activation, TW_GELU_ERF);
     assert_int_equal(c.recipe.resize_mode, TW_RESIZE_SHORTEST);
     assert_int_equal(c.recipe.size, 0);
 }
@@ -48,7 +49,7 @@ static void missing_settings_have_open_clip_s_defaults(void **state) {
     tw_clip_config c =
         parsed("{\"embed_dim\":512,\"quick_gelu\":true,\"vision_cfg\":{},\"text_cfg\":{}}");
     assert_false(c.has_recipe);
-    assert_int_equal(c.activation, TW_QUICK_GELU);
+    assert_int_equal(c.vision.activation, TW_QUICK_GELU);
     assert_int_equal(c.vision.n_layers, 12);
     assert_int_equal(c.vision.width, 768);
     assert_int_equal(c.vision.patch_size, 16);
@@ -190,20 +191,64 @@ static void hugging_face_s_defaults_are_those_of_its_classes(void **state) {
     assert_int_equal(c.vision.head_width, 64);
     assert_int_equal(c.text.vocab_size, 49408);
     assert_int_equal(c.text.n_heads, 8);
-    assert_int_equal(c.activation, TW_QUICK_GELU);
+    assert_int_equal(c.vision.activation, TW_QUICK_GELU);
+    assert_int_equal(c.text.activation, TW_QUICK_GELU);
     c = parsed(
         "{\"model_type\":\"clip\",\"projection_dim\":1024,\"vision_config\":{\"hidden_size\":"
-        "1280,\"num_attention_heads\":16,\"hidden_act\":\"gelu\"},\"text_config\":{"
-        "\"hidden_act\":\"quick_gelu\"},\"text_config_dict\":{\"hidden_act\":\"gelu\"}}");
+        "1280,\"num_attention_heads\":16,\"hidden_act\":\"gelu\",\"layer_norm_eps\":1e-6}}");
+    assert_int_equal(c.embed_dim, 1024);
     assert_int_equal(c.vision.head_width, 80);
-    assert_int_equal(c.activation, TW_GELU_ERF);
-    refused("{\"model_type\":\"clip\",\"text_config\":{\"hidden_act\":\"gelu\"}}",
-            TW_ERR_UNSUPPORTED, "'gelu' in the text tower, 'quick_gelu' in the image tower");
+    assert_int_equal(c.vision.activation, TW_GELU_ERF);
+    assert_int_equal(c.text.activation, TW_QUICK_GELU);
+    assert_true(c.vision.norm_eps == 1e-6f && c.text.norm_eps == 1e-5f);
     refused("{\"model_type\":\"clip\",\"text_config\":{\"eos_token_id\":7}}", TW_ERR_UNSUPPORTED,
             "eos_token_id 7");
-    refused("{\"model_type\":\"clip\",\"vision_config\":{\"layer_norm_eps\":1e-6}}",
-            TW_ERR_UNSUPPORTED, "layer_norm_eps");
+    refused("{\"model_type\":\"clip\",\"vision_config\":{\"layer_norm_eps\":0}}", TW_ERR_FORMAT,
+            "vision_config.layer_norm_eps");
+    refused("{\"model_type\":\"clip\",\"text_config\":{\"hidden_act\":\"silu\"}}",
+            TW_ERR_UNSUPPORTED, "text_config.hidden_act 'silu'");
     refused("{\"model_type\":\"clip\",\"vision_config\":[]}", TW_ERR_FORMAT, "vision_config");
+}
+
+/* text_config_dict with the class's defaults for what it lacks replaces text_config. */
+static void an_old_dictionary_replaces_the_settings(void **state) {
+    (void)state;
+    tw_clip_config c = parsed("{\"model_type\":\"clip\",\"text_config\":{\"hidden_size\":64,"
+                              "\"hidden_act\":\"quick_gelu\"},\"text_config_dict\":{\"hidden_act\":"
+                              "\"gelu\"}}");
+    assert_int_equal(c.text.activation, TW_GELU_ERF);
+    assert_int_equal(c.text.width, 512);
+    c = parsed("{\"model_type\":\"chinese_clip\",\"vision_config\":{\"patch_size\":16},"
+               "\"vision_config_dict\":null}");
+    assert_int_equal(c.vision.patch_size, 16);
+}
+
+static void chinese_clip_has_defaults_of_its_own(void **state) {
+    (void)state;
+    /* What the released ViT-B-16 says. */
+    tw_clip_config c = parsed("{\"model_type\":\"chinese_clip\",\"projection_dim\":512,"
+                              "\"text_config\":{\"vocab_size\":21128,\"eos_token_id\":2},"
+                              "\"vision_config\":{\"patch_size\":16,\"dropout\":0.0}}");
+    assert_int_equal(c.embed_dim, 512);
+    assert_int_equal(c.vision.kind, TW_VISION_VIT);
+    assert_int_equal(c.vision.width, 768);
+    assert_int_equal(c.vision.head_width, 64);
+    assert_int_equal(c.vision.activation, TW_QUICK_GELU);
+    assert_int_equal(c.text.kind, TW_TEXT_BERT);
+    assert_int_equal(c.text.vocab_size, 21128);
+    assert_int_equal(c.text.n_heads, 12);
+    assert_int_equal(c.text.n_positions, 512);
+    assert_int_equal(c.text.n_token_types, 2);
+    assert_int_equal(c.text.activation, TW_GELU_ERF);
+    assert_true(c.text.norm_eps == 1e-12f);
+    c = parsed("{\"model_type\":\"chinese_clip\"}");
+    assert_int_equal(c.text.vocab_size, 30522);
+    assert_int_equal(c.vision.patch_size, 32);
+    c = parsed("{\"model_type\":\"chinese_clip\",\"text_config\":{\"hidden_act\":\"quick_gelu\"}}");
+    assert_int_equal(c.text.activation, TW_QUICK_GELU);
+    refused("{\"model_type\":\"chinese_clip\",\"text_config\":{\"position_embedding_type\":"
+            "\"relative_key\"}}",
+            TW_ERR_UNSUPPORTED, "relative_key");
 }
 
 static void nonsense_is_refused(void **state) {
@@ -235,6 +280,8 @@ int main(void) {
         cmocka_unit_test(other_models_of_open_clip_are_called_by_name),
         cmocka_unit_test(open_clip_s_own_files_are_read_or_refused_by_name),
         cmocka_unit_test(hugging_face_s_defaults_are_those_of_its_classes),
+        cmocka_unit_test(an_old_dictionary_replaces_the_settings),
+        cmocka_unit_test(chinese_clip_has_defaults_of_its_own),
         cmocka_unit_test(nonsense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

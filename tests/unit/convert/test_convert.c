@@ -425,7 +425,7 @@ static void byte_pairs_are_stored_in_the_model(void **state) {
 
 static void foreign_and_damaged_files_are_refused(void **state) {
     refuse("nothing.pt", NULL, TW_ERR_IO, "nothing.pt");
-    refuse("checkpoints", NULL, TW_ERR_IO, "directory");
+    refuse("checkpoints", NULL, TW_ERR_FORMAT, "no checkpoint in this folder: looked for model.s");
     tw_convert_options o = vit_options();
     assert_fails(tw_convert(test_data(VIT "clip_cn_tiny-vit.pt"), "/nowhere/x.gguf", &o, &err),
                  TW_ERR_IO, &err);

@@ -211,7 +211,7 @@ static void scalars_tell_an_openai_file(void **state) {
     assert_int_equal(arch.text.activation, TW_QUICK_GELU);
     load("openai_open_clip_RN101.pt", "");
     refuse(NULL, TW_ERR_AMBIGUOUS, "--activation");
-    assert_ok(recognize(&(tw_expectation){.clip_activation = TW_QUICK_GELU}, &arch), &err);
+    assert_ok(recognize(&(tw_expectation){.text_activation = TW_QUICK_GELU}, &arch), &err);
     assert_int_equal(arch.vision.activation, TW_RELU);
     assert_int_equal(arch.text.activation, TW_QUICK_GELU);
 }

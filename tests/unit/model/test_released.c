@@ -102,7 +102,7 @@ static void check(const released *r, const char *prefix) {
     uint64_t n = 1; /* logit_scale */
     load(r, prefix, &list);
     assert_ok(tw_origin_create(list.pointers, list.n, &origin, &err), &err);
-    tw_expectation e = {.clip_activation = clip ? TW_GELU_ERF : TW_ACT_NONE};
+    tw_expectation e = {.preset_activation = clip ? TW_GELU_ERF : TW_ACT_NONE};
     assert_ok(tw_recognize(origin, &e, &arch, &err), &err);
     assert_string_equal(arch.name, r->name);
     assert_int_equal(arch.vision.n_heads, r->vision_heads);
