@@ -13,7 +13,7 @@ typedef struct convert {
     cli_report report;
     cli_recipe recipe;
     const char *checkpoint, *output, *arch, *vision_config, *text_config, *vocab;
-    int precision, head_width, text_head_width, activation, context_length;
+    int precision, head_width, text_head_width, activation, context_length, resolution, pos_embed;
     bool vision_only, text_only, no_hash;
     cli_texts operands;
     char sha256[CLI_SHA256_HEX];
@@ -33,6 +33,9 @@ static const cli_option options[] = {
     {"text-head-width", 0, CLI_INT, "N", "of the text tower's attention", AT(text_head_width), 1,
      4096},
     {"activation", 0, CLI_CHOICE, "quick_gelu|gelu", "of the image tower", AT(activation), 0, 0},
+    {"resolution", 0, CLI_INT, "R", "pixels a side (the checkpoint's)", AT(resolution), 1, 4096},
+    {"pos-embed", 0, CLI_CHOICE, "chinese-clip|open-clip|hugging-face",
+     "resize the position table as", AT(pos_embed), 0, 0},
     {"vocab", 0, CLI_TEXT, "FILE", "vocab.txt (Chinese-CLIP's, built in)", AT(vocab), 0, 0},
     {"context-length", 0, CLI_INT, "L", "tokens a text may have (52)", AT(context_length), 2, 512},
     {"vision-only", 0, CLI_FLAG, NULL, "leave the text tower out", AT(vision_only), 0, 0},
@@ -51,8 +54,6 @@ static const cli_option options[] = {
     {"download-root", 0, CLI_REPLACED,
      "give the checkpoint's path; tuwen pull NAME --folder DIR downloads and converts", NULL, 0, 0,
      0},
-    {"resolution", 0, CLI_REPLACED, "not part of this version: position embeddings are not resized",
-     NULL, 0, 0, 0},
     {0}};
 #undef AT
 
@@ -65,6 +66,10 @@ static int check_usage(convert *c) {
         cli_error("-o -: a model file is mapped when it is used, so it needs a name");
     else if (c->vision_only && c->text_only)
         cli_error("--vision-only and --text-only exclude each other");
+    else if (c->text_only && c->resolution)
+        cli_error("--resolution is about the image tower, which --text-only leaves out");
+    else if (c->pos_embed && !c->resolution)
+        cli_error("--pos-embed goes with --resolution R");
     else if (c->precision == 4)
         cli_error("--precision int8: not part of this version; there are f32, f16 and bf16");
     else
@@ -99,6 +104,8 @@ static tw_status convert_checkpoint(convert *c, tw_error *err) {
     o.vision_only = c->vision_only;
     o.text_only = c->text_only;
     o.context_length = c->context_length;
+    o.resolution = c->resolution;
+    o.pos_embed = (tw_pos_embed)c->pos_embed; /* its words in this order, from 1 */
     o.source_sha256 = c->no_hash ? NULL : c->sha256;
     o.hooks = cli_hooks();
     cli_work_begin("convert", 0);

@@ -103,6 +103,9 @@ static void put_text(info *v, const tw_model *m) {
     cli_put_field(b, "name", "%s", p.name);
     cli_put_field(b, "architecture", "%s, embedding %d", a->name, a->embed_dim);
     put_vision(b, &a->vision);
+    if (p.trained_size)
+        cli_put_field(b, "", "position table resized from picture %d x %d as %s does it",
+                      p.trained_size, p.trained_size, tw_pos_embed_name(p.pos_embed));
     put_text_tower(b, &a->text);
     if (a->vision.kind != TW_VISION_NONE) put_recipe(b, tw_model_recipe(m));
     if (tw_model_tokenizer(m))
@@ -246,6 +249,10 @@ static void put_json(info *v, const tw_model *m) {
     cli_json_member(b, "source_sha256", p.source_sha256);
     cli_json_member(b, "source_format", p.source_format);
     cli_json_member(b, "converter", p.converter);
+    if (p.trained_size) {
+        cli_json_number(b, "trained_size", p.trained_size);
+        cli_json_member(b, "pos_embed", tw_pos_embed_name(p.pos_embed));
+    }
     tw_buffer_puts(b, "}");
     if (v->tensors) json_tensors(b, m);
     tw_buffer_puts(b, "}\n");

@@ -62,6 +62,17 @@ typedef struct tw_arch {
 
 /* ---------------------------------------------------------------------------------- convert */
 
+/* How the position table of a ViT is resized for another resolution: as Chinese-CLIP's, open_clip's
+ * or transformers' code does it. The three differ by far more than rounding. */
+typedef enum tw_pos_embed {
+    TW_POS_EMBED_NONE = 0,
+    TW_POS_EMBED_CHINESE_CLIP = 1,
+    TW_POS_EMBED_OPEN_CLIP = 2,
+    TW_POS_EMBED_HUGGING_FACE = 3
+} tw_pos_embed;
+
+TW_API const char *tw_pos_embed_name(tw_pos_embed v); /* "chinese-clip", …; "none" */
+
 /* Everything a checkpoint may leave open. All zero: recognise from names and shapes. */
 typedef struct tw_convert_options {
     size_t struct_size;
@@ -82,9 +93,12 @@ typedef struct tw_convert_options {
     int32_t context_length;    /* 0 = 52; in CLIP models all positions */
     const char *source_sha256; /* hex digest of the checkpoint, recorded as provenance; may be NULL */
     const tw_hooks *hooks;     /* may be NULL */
+    int32_t resolution;        /* pixels a side of the image tower; 0 = the checkpoint's. Another one
+                                  needs `pos_embed`, and a ViT */
+    tw_pos_embed pos_embed;
 } tw_convert_options;
 
-#define TW_CONVERT_OPTIONS_INIT {sizeof(tw_convert_options), 0, 0, 0, 0, 0, TW_ACT_NONE, 0, 0, -1, false, false, 0, 0, 0}
+#define TW_CONVERT_OPTIONS_INIT {sizeof(tw_convert_options), 0, 0, 0, 0, 0, TW_ACT_NONE, 0, 0, -1, false, false, 0, 0, 0, 0, TW_POS_EMBED_NONE}
 
 /* Reads the checkpoint at `checkpoint` (nothing in it is ever executed): a file; the index of a
  * sharded one (*.index.json); or a folder as published by Hugging Face, open_clip or Chinese-CLIP,
@@ -130,9 +144,12 @@ typedef struct tw_provenance {
     const char *source_sha256; /* 64 hex digits */
     const char *source_format; /* e.g. "torch-zip" */
     const char *converter;     /* e.g. "tuwen 0.1.0" */
+    int32_t trained_size;      /* the checkpoint's pixels a side when the position table was
+                                  resized, else 0 */
+    tw_pos_embed pos_embed;    /* how it was resized */
 } tw_provenance;
 
-#define TW_PROVENANCE_INIT {sizeof(tw_provenance), 0, 0, 0, 0, 0}
+#define TW_PROVENANCE_INIT {sizeof(tw_provenance), 0, 0, 0, 0, 0, 0, TW_POS_EMBED_NONE}
 
 /* `out` was set with its _INIT macro, here and below. The strings borrow from the model. */
 TW_API void tw_model_provenance(const tw_model *model, tw_provenance *out);

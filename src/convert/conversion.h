@@ -26,6 +26,8 @@ typedef struct tw_conversion {
     tw_tokenizer *tokenizer;
     tw_schema schema;
     tw_item *items; /* [schema.n_entries]; view.data NULL for an absent optional tensor */
+    int32_t position_from; /* image size of the position table when it is resized, else 0 */
+    float *position;       /* the resized table */
     tw_metadata metadata;
     char *name; /* of the model */
     tw_gguf_writer *writer;

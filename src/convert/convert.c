@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "convert/conversion.h"
 #include "convert/folder.h"
+#include "convert/pos_embed.h"
 #include "convert/stream.h"
 
 #include <math.h>
@@ -27,6 +28,11 @@ static tw_status take_options(tw_conversion *c, const tw_convert_options *option
     if (o->vision_head_width < 0 || o->text_head_width < 0)
         return tw_fail(err, TW_ERR_ARGUMENT, "head width %d, expected a positive number",
                        o->vision_head_width < 0 ? o->vision_head_width : o->text_head_width);
+    if (o->resolution < 0)
+        return tw_fail(err, TW_ERR_ARGUMENT, "resolution %d, expected a positive number",
+                       o->resolution);
+    if ((unsigned)o->pos_embed > TW_POS_EMBED_HUGGING_FACE)
+        return tw_fail(err, TW_ERR_ARGUMENT, "pos_embed %d is no convention", (int)o->pos_embed);
     if (o->source_sha256 && !is_hex_digest(o->source_sha256))
         return tw_fail(err, TW_ERR_ARGUMENT, "source sha256 is not 64 hex digits");
     return TW_OK;
@@ -93,6 +99,18 @@ static tw_status report_missing(tw_conversion *c, tw_error *err) {
     return status;
 }
 
+/* The position table, when it was made for another resolution. */
+static tw_status resize(tw_conversion *c, const tw_schema_entry *e, tw_tensor *t, tw_error *err) {
+    const tw_vision_config *v = &c->metadata.arch.vision;
+    int32_t trained = c->position_from;
+    if (!trained || strcmp(e->name, "v.position_embd.weight") != 0 || t->shape[1] != e->shape[1])
+        return TW_OK;
+    tw_log(c->options.hooks, TW_LOG_INFO, "'%s' is resized from %d to %d pixels as %s does it",
+           t->name, trained, v->image_size, tw_pos_embed_name(c->options.pos_embed));
+    return tw_pos_embed_resize(t, trained / v->patch_size, v->image_size / v->patch_size,
+                               c->options.pos_embed, &c->position, err);
+}
+
 static tw_status gather(tw_conversion *c, tw_error *err) {
     const tw_arch *arch = &c->metadata.arch;
     TW_TRY(tw_schema_build(arch, &c->schema, err));
@@ -105,8 +123,9 @@ static tw_status gather(tw_conversion *c, tw_error *err) {
             if (!e->optional) return report_missing(c, err);
             continue;
         }
-        TW_TRY(check_shape(e, &it->view, err));
         TW_TRY(check_span(&it->view, err));
+        TW_TRY(resize(c, e, &it->view, err));
+        TW_TRY(check_shape(e, &it->view, err));
         TW_TRY(tw_stored_type(&it->view, e->matrix, c->options.precision, &it->dtype, err));
     }
     TW_TRY(take_logit_scale(c, err));
@@ -121,13 +140,11 @@ static tw_status describe(tw_conversion *c, const char *path, tw_error *err) {
     tw_metadata *m = &c->metadata;
     const char *slash = strrchr(c->file, '/');
     TW_TRY(tw_folder_model_name(path, &c->name, err));
-    m->provenance =
-        (tw_provenance){.struct_size = sizeof m->provenance,
-                        .name = c->name,
-                        .source_file = slash ? slash + 1 : c->file,
-                        .source_sha256 = c->options.source_sha256 ? c->options.source_sha256 : "",
-                        .source_format = tw_checkpoint_format(c->checkpoint),
-                        .converter = "tuwen " TUWEN_VERSION};
+    m->provenance.name = c->name;
+    m->provenance.source_file = slash ? slash + 1 : c->file;
+    m->provenance.source_sha256 = c->options.source_sha256 ? c->options.source_sha256 : "";
+    m->provenance.source_format = tw_checkpoint_format(c->checkpoint);
+    m->provenance.converter = "tuwen " TUWEN_VERSION;
     m->tokenizer = c->tokenizer;
     return TW_OK;
 }
@@ -175,6 +192,15 @@ static tw_status write_file(tw_conversion *c, const char *path, tw_error *err) {
 /* ----------------------------------------------------------------------------------------- whole
  */
 
+static tw_status change_resolution(tw_conversion *c, tw_error *err) {
+    tw_arch *arch = &c->metadata.arch;
+    int32_t before = arch->vision.image_size, after = c->options.resolution;
+    if (!after) return TW_OK;
+    TW_TRY(tw_change_resolution(arch, after, c->options.pos_embed, &c->metadata.provenance, err));
+    if (before != after) c->position_from = before;
+    return TW_OK;
+}
+
 /* What the tensors are, as what they will be written. */
 static tw_status understand(tw_conversion *c, tw_expectation *expected, tw_error *err) {
     size_t n = tw_checkpoint_n_tensors(c->checkpoint);
@@ -185,6 +211,7 @@ static tw_status understand(tw_conversion *c, tw_expectation *expected, tw_error
     TW_TRY(tw_origin_create(c->tensors, n, &c->origin, err));
     TW_TRY(tw_expect_beside(c, expected, err));
     TW_TRY(tw_recognize(c->origin, expected, &c->metadata.arch, err));
+    TW_TRY(change_resolution(c, err));
     return gather(c, err);
 }
 
@@ -213,6 +240,7 @@ static void release(tw_conversion *c) {
     free(c->name);
     free(c->file);
     free(c->items);
+    free(c->position);
     tw_schema_free(&c->schema);
     tw_tokenizer_free(c->tokenizer);
     tw_origin_free(c->origin);

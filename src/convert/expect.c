@@ -78,6 +78,7 @@ tw_status tw_expect(tw_conversion *c, tw_expectation *e, tw_error *err) {
                           .text_head_width = o->text_head_width,
                           .activation = o->activation,
                           .context_length = o->context_length,
+                          .resolution = o->resolution,
                           .vision_only = o->vision_only,
                           .text_only = o->text_only};
     if (o->arch && strstr(o->arch, ".json")) {
@@ -124,9 +125,9 @@ static tw_status expect_gguf(tw_conversion *c, const tw_gguf *g, tw_expectation 
     if (!vision) e->vision = NULL, e->text_only = true;
     if (!text) e->text = NULL, e->vision_only = true;
     if (text && !e->context_length) e->context_length = c->clip.text.context_length;
-    if (!tw_gguf_is_model(g))
-        tw_log(c->options.hooks, TW_LOG_INFO,
-               "a clip.cpp file has no logit scale: ln(100) is taken, as clip.cpp does");
+    if (tw_gguf_is_model(g)) return tw_metadata_read_changes(g, &c->metadata.provenance, err);
+    tw_log(c->options.hooks, TW_LOG_INFO,
+           "a clip.cpp file has no logit scale: ln(100) is taken, as clip.cpp does");
     return TW_OK;
 }
 

@@ -30,6 +30,9 @@ tw_status tw_metadata_read(const tw_gguf *g, tw_metadata *out, tw_error *err);
 tw_status tw_metadata_read_tokenizer(const tw_gguf *g, int32_t vocab_size, tw_tokenizer **out,
                                      tw_error *err);
 
+/* What was done to the weights on the way into the file: the last members of tw_provenance. */
+tw_status tw_metadata_read_changes(const tw_gguf *g, tw_provenance *out, tw_error *err);
+
 /* The strings are NUL-terminated copies in *storage, which the caller frees. */
 tw_status tw_metadata_read_provenance(const tw_gguf *g, tw_provenance *out, char **storage,
                                       tw_error *err);

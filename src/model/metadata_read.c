@@ -265,6 +265,18 @@ static tw_status append_optional(const tw_gguf *g, const char *key, tw_buffer *b
     return TW_OK;
 }
 
+tw_status tw_metadata_read_changes(const tw_gguf *g, tw_provenance *out, tw_error *err) {
+    const char *words[] = {
+        tw_pos_embed_name(TW_POS_EMBED_NONE), tw_pos_embed_name(TW_POS_EMBED_CHINESE_CLIP),
+        tw_pos_embed_name(TW_POS_EMBED_OPEN_CLIP), tw_pos_embed_name(TW_POS_EMBED_HUGGING_FACE)};
+    int how = 0;
+    if (!tw_gguf_find(g, "tuwen.vision.trained_size")) return TW_OK;
+    TW_TRY(get_i32(g, "tuwen.vision.trained_size", &out->trained_size, err));
+    TW_TRY(get_word(g, "tuwen.vision.pos_embed", words, (int)TW_COUNT(words), &how, err));
+    out->pos_embed = (tw_pos_embed)how;
+    return TW_OK;
+}
+
 tw_status tw_metadata_read_provenance(const tw_gguf *g, tw_provenance *out, char **storage,
                                       tw_error *err) {
     static const char *const keys[] = {"general.name", "tuwen.source.file", "tuwen.source.sha256",
@@ -279,8 +291,13 @@ tw_status tw_metadata_read_provenance(const tw_gguf *g, tw_provenance *out, char
         status = tw_fail_no_memory(err, b.n_bytes);
         goto done;
     }
-    *out = (tw_provenance){sizeof *out,    b.data + at[0], b.data + at[1],
-                           b.data + at[2], b.data + at[3], b.data + at[4]};
+    *out = (tw_provenance){.struct_size = sizeof *out,
+                           .name = b.data + at[0],
+                           .source_file = b.data + at[1],
+                           .source_sha256 = b.data + at[2],
+                           .source_format = b.data + at[3],
+                           .converter = b.data + at[4]};
+    TW_CHECK(tw_metadata_read_changes(g, out, err));
     *storage = b.data;
     b = (tw_buffer){0};
     status = TW_OK;

@@ -1,6 +1,7 @@
 /* Opening a model file, and what can be asked of an open one. */
 #include "model/model.h"
 
+#include "base/size.h"
 #include "format/gguf/gguf.h"
 #include "model/metadata.h"
 #include "model/schema.h"
@@ -8,6 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+const char *tw_pos_embed_name(tw_pos_embed v) {
+    static const char *const names[] = {"none", "chinese-clip", "open-clip", "hugging-face"};
+    return (unsigned)v < TW_COUNT(names) ? names[v] : "?";
+}
 
 const char *tw_activation_name(tw_activation v) {
     switch (v) {

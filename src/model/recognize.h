@@ -19,6 +19,8 @@ typedef struct tw_expectation {
     tw_activation vision_activation,
         text_activation;             /* by a configuration; TW_ACT_NONE = by family */
     tw_activation preset_activation; /* of a CLIP model by its released name; or none */
+    int32_t resolution; /* what the image tower is to be resized for, so a configuration may say it;
+                           0 = nothing is resized */
     bool openai; /* the file is OpenAI's own: it has their scalars, if not as tensors */
 } tw_expectation;
 

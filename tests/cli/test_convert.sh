@@ -75,6 +75,22 @@ run convert "$checkpoint" --arch "$arch" -o t.gguf --text-only
 run info t.gguf
 check "--text-only leaves the image tower out" prints "image tower *none"
 
+# another resolution
+run convert "$checkpoint" --arch "$arch" -o r.gguf --resolution 48 --pos-embed chinese-clip
+check "another resolution" both 'status_is 0' 'prints "squash 48"'
+run info r.gguf
+check "info shows it" both 'prints "picture 48 x 48"' 'prints "resized from picture 32 x 32 as chinese-clip does it"'
+run info r.gguf --json
+check "info --json shows it" prints '"trained_size": 32, "pos_embed": "chinese-clip"'
+refused "a resolution without a convention" 1 "pos-embed chinese-clip, open-clip or hugging-face" x.gguf \
+    convert "$checkpoint" --arch "$arch" --resolution 48 -o x.gguf
+refused "a resolution that is no multiple of the patch" 1 "no multiple of the patch size 8" x.gguf \
+    convert "$checkpoint" --arch "$arch" --resolution 50 --pos-embed open-clip -o x.gguf
+run convert "$checkpoint" --pos-embed open-clip -o x.gguf
+check "a convention needs a resolution" fails_saying 2 "goes with --resolution"
+run convert "$checkpoint" --resolution 48 --pos-embed nearest -o x.gguf
+check "an unknown convention" fails_saying 2 "nearest"
+
 # GGUF
 clip_cpp=$TUWEN_SOURCE/tests/data/checkpoints/tiny_openai_vit/tiny_ggml-model-f16.gguf
 run convert "$clip_cpp" -o g.gguf

@@ -611,6 +611,33 @@ static void texts_need_a_vocabulary(void **state) {
     teardown(&b);
 }
 
+/* The picture at 48 x 48, the position table resized as Chinese-CLIP does it. */
+static void a_resized_model_gives_the_reference(void **state) {
+    (void)state;
+    const char *path = test_temporary(".gguf");
+    tw_convert_options options = TW_CONVERT_OPTIONS_INIT;
+    options.vision_head_width = 16;
+    options.text_head_width = 8;
+    options.resolution = 48;
+    options.pos_embed = TW_POS_EMBED_CHINESE_CLIP;
+    assert_ok(tw_convert(test_data(VIT "/clip_cn_tiny-vit.pt"), path, &options, &err), &err);
+    bench b = {0};
+    assert_ok(tw_model_open(path, &b.model, &err), &err);
+    assert_ok(tw_pool_create(2, &b.pool, &err), &err);
+    assert_ok(tw_encoder_create(b.model, b.pool, NULL, &b.encoder, &err), &err);
+    size_t n;
+    float got[32];
+    b.pixels = load(test_data(VIT "/image_input_48.npy"), &n);
+    assert_int_equal(n, 3 * 48 * 48);
+    float *expected =
+        load_json(test_data(VIT "/pos_embed_resize.json"), "image_features_at_48_chinese_clip", &n);
+    assert_int_equal(n, 32);
+    assert_ok(tw_encode_pixels(b.encoder, b.pixels, 1, got, &err), &err);
+    assert_close("image features", got, expected, n, feature_limit);
+    free(expected);
+    teardown(&b);
+}
+
 int main(void) {
     enum { N = sizeof cases / sizeof *cases };
     static char names[2 * N][160];
@@ -654,6 +681,8 @@ int main(void) {
                             every_instruction_set_gives_the_reference, NULL, NULL, (void *)rn};
     tests[n++] = (struct CMUnitTest){"bf16_image_features_equal_the_reference",
                                      bf16_image_features_equal_the_reference, NULL, NULL, NULL};
+    tests[n++] = (struct CMUnitTest){"a_resized_model_gives_the_reference",
+                                     a_resized_model_gives_the_reference, NULL, NULL, NULL};
     tests[n++] = (struct CMUnitTest){"wrong_ids_are_refused", wrong_ids_are_refused, NULL, NULL,
                                      (void *)vit};
     tests[n++] =
