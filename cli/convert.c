@@ -14,7 +14,7 @@ typedef struct convert {
     cli_recipe recipe;
     const char *checkpoint, *output, *arch, *vision_config, *text_config, *vocab;
     int precision, head_width, text_head_width, activation, context_length, resolution, pos_embed;
-    bool vision_only, text_only, no_hash;
+    bool vision_only, text_only, no_hash, round_f16;
     cli_texts operands;
     char sha256[CLI_SHA256_HEX];
 } convert;
@@ -23,6 +23,8 @@ typedef struct convert {
 static const cli_option options[] = {
     {"output", 'o', CLI_TEXT, "M.gguf", "the model file to write", AT(output), 0, 0},
     {"precision", 0, CLI_CHOICE, "f32|f16|bf16|int8", "of the weights (as stored)", AT(precision),
+     0, 0},
+    {"round-f16", 0, CLI_FLAG, NULL, "round to f16 what the original's loader does", AT(round_f16),
      0, 0},
     {"arch", 0, CLI_TEXT, "ARCH", "what shapes do not tell: ViT-B-16, RN50 … or V.json,T.json",
      AT(arch), 0, 0},
@@ -70,6 +72,8 @@ static int check_usage(convert *c) {
         cli_error("--resolution is about the image tower, which --text-only leaves out");
     else if (c->pos_embed && !c->resolution)
         cli_error("--pos-embed goes with --resolution R");
+    else if (c->round_f16 && c->precision == 3)
+        cli_error("--round-f16 and --precision bf16: one or the other");
     else if (c->precision == 4)
         cli_error("--precision int8: not part of this version; there are f32, f16 and bf16");
     else
@@ -104,6 +108,7 @@ static tw_status convert_checkpoint(convert *c, tw_error *err) {
     o.vision_only = c->vision_only;
     o.text_only = c->text_only;
     o.context_length = c->context_length;
+    o.round_f16 = c->round_f16;
     o.resolution = c->resolution;
     o.pos_embed = (tw_pos_embed)c->pos_embed; /* its words in this order, from 1 */
     o.source_sha256 = c->no_hash ? NULL : c->sha256;

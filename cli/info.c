@@ -118,6 +118,7 @@ static void put_text(info *v, const tw_model *m) {
                   (unsigned long long)s.n_parameters, (unsigned long long)s.n_vision_parameters,
                   (unsigned long long)s.n_text_parameters);
     cli_put_field(b, "tensors", "%llu: %s", (unsigned long long)s.n_tensors, precision);
+    if (p.round_f16) cli_put_field(b, "", "rounded to f16 as the original's loader does");
     cli_put_field(b, "size", "%.1f MB of weights, %.1f MB file", (double)s.weight_bytes / 1e6,
                   (double)s.file_bytes / 1e6);
     cli_put_field(b, "source", "%s%s%s%s", p.source_file[0] ? p.source_file : "not recorded",
@@ -249,6 +250,7 @@ static void put_json(info *v, const tw_model *m) {
     cli_json_member(b, "source_sha256", p.source_sha256);
     cli_json_member(b, "source_format", p.source_format);
     cli_json_member(b, "converter", p.converter);
+    if (p.round_f16) tw_buffer_puts(b, ", \"round_f16\": true");
     if (p.trained_size) {
         cli_json_number(b, "trained_size", p.trained_size);
         cli_json_member(b, "pos_embed", tw_pos_embed_name(p.pos_embed));

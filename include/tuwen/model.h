@@ -96,9 +96,12 @@ typedef struct tw_convert_options {
     int32_t resolution;        /* pixels a side of the image tower; 0 = the checkpoint's. Another one
                                   needs `pos_embed`, and a ViT */
     tw_pos_embed pos_embed;
+    bool round_f16;            /* round what the originals' loaders make f16 (convert_weights), as they
+                                  do also where they compute in f32; stored as f16, or as f32 when
+                                  `precision` is. Not with bf16 */
 } tw_convert_options;
 
-#define TW_CONVERT_OPTIONS_INIT {sizeof(tw_convert_options), 0, 0, 0, 0, 0, TW_ACT_NONE, 0, 0, -1, false, false, 0, 0, 0, 0, TW_POS_EMBED_NONE}
+#define TW_CONVERT_OPTIONS_INIT {sizeof(tw_convert_options), 0, 0, 0, 0, 0, TW_ACT_NONE, 0, 0, -1, false, false, 0, 0, 0, 0, TW_POS_EMBED_NONE, false}
 
 /* Reads the checkpoint at `checkpoint` (nothing in it is ever executed): a file; the index of a
  * sharded one (*.index.json); or a folder as published by Hugging Face, open_clip or Chinese-CLIP,
@@ -147,9 +150,10 @@ typedef struct tw_provenance {
     int32_t trained_size;      /* the checkpoint's pixels a side when the position table was
                                   resized, else 0 */
     tw_pos_embed pos_embed;    /* how it was resized */
+    bool round_f16;            /* tw_convert_options.round_f16 was asked for */
 } tw_provenance;
 
-#define TW_PROVENANCE_INIT {sizeof(tw_provenance), 0, 0, 0, 0, 0, 0, TW_POS_EMBED_NONE}
+#define TW_PROVENANCE_INIT {sizeof(tw_provenance), 0, 0, 0, 0, 0, 0, TW_POS_EMBED_NONE, false}
 
 /* `out` was set with its _INIT macro, here and below. The strings borrow from the model. */
 TW_API void tw_model_provenance(const tw_model *model, tw_provenance *out);

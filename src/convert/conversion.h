@@ -12,6 +12,7 @@
 typedef struct tw_item {
     tw_tensor view;
     tw_dtype dtype;
+    bool round_f16; /* its values pass through f16 */
 } tw_item;
 
 typedef struct tw_conversion {

@@ -3,6 +3,7 @@
 #include "convert/conversion.h"
 #include "convert/folder.h"
 #include "convert/pos_embed.h"
+#include "convert/round_f16.h"
 #include "convert/stream.h"
 
 #include <math.h>
@@ -33,6 +34,8 @@ static tw_status take_options(tw_conversion *c, const tw_convert_options *option
                        o->resolution);
     if ((unsigned)o->pos_embed > TW_POS_EMBED_HUGGING_FACE)
         return tw_fail(err, TW_ERR_ARGUMENT, "pos_embed %d is no convention", (int)o->pos_embed);
+    if (o->round_f16 && o->precision == TW_BF16)
+        return tw_fail(err, TW_ERR_ARGUMENT, "round_f16 and precision bf16: one or the other");
     if (o->source_sha256 && !is_hex_digest(o->source_sha256))
         return tw_fail(err, TW_ERR_ARGUMENT, "source sha256 is not 64 hex digits");
     return TW_OK;
@@ -127,6 +130,8 @@ static tw_status gather(tw_conversion *c, tw_error *err) {
         TW_TRY(resize(c, e, &it->view, err));
         TW_TRY(check_shape(e, &it->view, err));
         TW_TRY(tw_stored_type(&it->view, e->matrix, c->options.precision, &it->dtype, err));
+        it->round_f16 = c->options.round_f16 && tw_is_rounded(arch, e->name);
+        if (it->round_f16 && c->options.precision != TW_F32) it->dtype = TW_F16;
     }
     TW_TRY(take_logit_scale(c, err));
     return tw_origin_check_unused(c->origin, arch->vision.kind != TW_VISION_NONE,
@@ -140,6 +145,7 @@ static tw_status describe(tw_conversion *c, const char *path, tw_error *err) {
     tw_metadata *m = &c->metadata;
     const char *slash = strrchr(c->file, '/');
     TW_TRY(tw_folder_model_name(path, &c->name, err));
+    if (c->options.round_f16) m->provenance.round_f16 = true;
     m->provenance.name = c->name;
     m->provenance.source_file = slash ? slash + 1 : c->file;
     m->provenance.source_sha256 = c->options.source_sha256 ? c->options.source_sha256 : "";
@@ -182,7 +188,8 @@ static tw_status write_file(tw_conversion *c, const char *path, tw_error *err) {
     for (size_t i = 0; i < n; i++) {
         TW_TRY(tw_progress(c->options.hooks, "convert", i, n, err));
         if (!c->items[i].view.data) continue;
-        TW_TRY(tw_stream_tensor(c->writer, &c->items[i].view, c->items[i].dtype, err));
+        const tw_item *it = &c->items[i];
+        TW_TRY(tw_stream_tensor(c->writer, &it->view, it->dtype, it->round_f16, err));
     }
     TW_TRY(tw_gguf_writer_end(c->writer, err));
     TW_TRY(tw_progress(c->options.hooks, "convert", n, n, err));

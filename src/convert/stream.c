@@ -61,6 +61,15 @@ static tw_status to_half(const tw_tensor *t, tw_dtype dtype, const float *values
     return TW_OK;
 }
 
+static tw_status through_f16(const tw_tensor *t, float *values, size_t n, tw_error *err) {
+    for (size_t i = 0; i < n; i++) {
+        float v = tw_f16_to_f32(tw_f32_to_f16(values[i]));
+        if (isinf(v) && !isinf(values[i])) return overflow(t, (double)values[i], TW_F16, err);
+        values[i] = v;
+    }
+    return TW_OK;
+}
+
 static void to_f32_bytes(const float *values, size_t n, uint8_t *out) {
     for (size_t i = 0; i < n; i++) {
         uint32_t bits;
@@ -82,9 +91,10 @@ static tw_status copy(tw_gguf_writer *w, const tw_tensor *t, tw_error *err) {
     return TW_OK;
 }
 
-tw_status tw_stream_tensor(tw_gguf_writer *w, const tw_tensor *t, tw_dtype dtype, tw_error *err) {
+tw_status tw_stream_tensor(tw_gguf_writer *w, const tw_tensor *t, tw_dtype dtype, bool round_f16,
+                           tw_error *err) {
     bool in_order = tw_tensor_is_c_order(t);
-    if (in_order && t->dtype == dtype) return copy(w, t, err);
+    if (in_order && t->dtype == dtype && (!round_f16 || dtype == TW_F16)) return copy(w, t, err);
     float values[PIECE];
     uint8_t bytes[PIECE * sizeof(float)];
     size_t total = tw_tensor_elements(t);
@@ -92,6 +102,7 @@ tw_status tw_stream_tensor(tw_gguf_writer *w, const tw_tensor *t, tw_dtype dtype
         size_t n = TW_MIN(total - begin, PIECE);
         tw_tensor_to_f32_range(t, begin, n, values);
         if (t->dtype == TW_F64) TW_TRY(check_f64(t, begin, values, n, dtype, err));
+        if (round_f16) TW_TRY(through_f16(t, values, n, err));
         if (dtype == TW_F32)
             to_f32_bytes(values, n, bytes);
         else

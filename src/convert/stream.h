@@ -11,8 +11,9 @@
 tw_status tw_stored_type(const tw_tensor *t, bool matrix, int precision, tw_dtype *out,
                          tw_error *err);
 
-/* Writes all of `t` as `dtype` (f32, f16 or bf16). Errors: TW_ERR_LIMIT when a finite value does
- * not fit `dtype`, those of writing. */
-tw_status tw_stream_tensor(tw_gguf_writer *w, const tw_tensor *t, tw_dtype dtype, tw_error *err);
+/* Writes all of `t` as `dtype` (f32, f16 or bf16), each value rounded to f16 before when `round_f16`.
+ * Errors: TW_ERR_LIMIT when a finite value does not fit `dtype` or f16, those of writing. */
+tw_status tw_stream_tensor(tw_gguf_writer *w, const tw_tensor *t, tw_dtype dtype, bool round_f16,
+                           tw_error *err);
 
 #endif

@@ -135,6 +135,7 @@ static void put_provenance(tw_gguf_writer *w, const tw_provenance *p) {
     tw_gguf_put_string(w, "tuwen.converter", p->converter);
     tw_gguf_put_string(w, "tuwen.source.file", p->source_file);
     tw_gguf_put_string(w, "tuwen.source.format", p->source_format);
+    if (p->round_f16) tw_gguf_put_bool(w, "tuwen.round_f16", true);
     if (p->trained_size) {
         put_u32(w, "tuwen.vision.trained_size", p->trained_size);
         tw_gguf_put_string(w, "tuwen.vision.pos_embed", tw_pos_embed_name(p->pos_embed));

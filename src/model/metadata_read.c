@@ -270,6 +270,8 @@ tw_status tw_metadata_read_changes(const tw_gguf *g, tw_provenance *out, tw_erro
         tw_pos_embed_name(TW_POS_EMBED_NONE), tw_pos_embed_name(TW_POS_EMBED_CHINESE_CLIP),
         tw_pos_embed_name(TW_POS_EMBED_OPEN_CLIP), tw_pos_embed_name(TW_POS_EMBED_HUGGING_FACE)};
     int how = 0;
+    if (tw_gguf_find(g, "tuwen.round_f16"))
+        TW_TRY(tw_gguf_get_bool(g, "tuwen.round_f16", &out->round_f16, err));
     if (!tw_gguf_find(g, "tuwen.vision.trained_size")) return TW_OK;
     TW_TRY(get_i32(g, "tuwen.vision.trained_size", &out->trained_size, err));
     TW_TRY(get_word(g, "tuwen.vision.pos_embed", words, (int)TW_COUNT(words), &how, err));

@@ -75,6 +75,16 @@ run convert "$checkpoint" --arch "$arch" -o t.gguf --text-only
 run info t.gguf
 check "--text-only leaves the image tower out" prints "image tower *none"
 
+# rounding as the original's loader does
+run convert "$checkpoint" --arch "$arch" -o h.gguf --round-f16
+check "--round-f16" status_is 0
+run info h.gguf
+check "info shows it" prints "rounded to f16 as the original's loader does"
+run info h.gguf --json
+check "info --json shows it" prints '"round_f16": true'
+run convert "$checkpoint" --round-f16 --precision bf16 -o x.gguf
+check "--round-f16 does not go with bf16" fails_saying 2 "one or the other"
+
 # another resolution
 run convert "$checkpoint" --arch "$arch" -o r.gguf --resolution 48 --pos-embed chinese-clip
 check "another resolution" both 'status_is 0' 'prints "squash 48"'

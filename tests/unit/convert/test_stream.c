@@ -25,7 +25,7 @@ static float *stream(const tw_tensor *t, tw_dtype dtype) {
     assert_ok(tw_gguf_declare(w, "t", dtype, t->n_dims, t->shape, &err), &err);
     assert_ok(tw_output_open(path, &out, &err), &err);
     assert_ok(tw_gguf_writer_begin(w, &out, &err), &err);
-    if (tw_stream_tensor(w, t, dtype, &err) == TW_OK) {
+    if (tw_stream_tensor(w, t, dtype, false, &err) == TW_OK) {
         size_t n;
         tw_gguf *g;
         assert_ok(tw_gguf_writer_end(w, &err), &err);
