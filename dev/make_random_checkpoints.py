@@ -5,7 +5,7 @@ them.
     dev/make_random_checkpoints.py --out FOLDER [ARCH ...] [--seed 1] [--double]
 
 ARCH is RN50, ViT-B-16, ViT-L-14, ViT-L-14-336 or ViT-H-14 (Chinese-CLIP, the default is these
-five), or openai-, openai-state-, open_clip-, hf- or hf-chinese- before a name of theirs
+five), or fine-tuned-, openai-, openai-state-, open_clip-, hf- or hf-chinese- before a name of theirs
 (dev/random_models.py). For each it writes to OUT/ARCH/:
 
     checkpoint.pt …      as the source of such weights stores them, with its configuration
@@ -129,7 +129,7 @@ def make(arch, out, seed, double):
     arrays = {"pixels": images.numpy(), "ids": original.ids.numpy(),
               **picture(original, generator, out), **features(original, images, original.ids)}
     case = {"checkpoint": original.save(out), "tokenizer": original.tokenizer,
-            "texts": original.texts}
+            "texts": original.texts, "options": list(original.options)}
     (out / "case.json").write_text(json.dumps(case, ensure_ascii=False, indent=1))
     if double:
         if original.module:  # its own LayerNorm rounds to f32

@@ -4,6 +4,8 @@ them, computes with it and stores it.
 A name tells the source of the weights and the sizes:
 
     RN50 … ViT-H-14          Chinese-CLIP's own files          cn_clip
+    fine-tuned-NAME          NAME with RBT3, a vocabulary of 13,000, 100 positions, 24 of them used,
+                             stored with an optimizer and no "module."
     openai-NAME              OpenAI's archives (TorchScript)   open_clip's code for OpenAI's names
     openai-state-NAME        their state_dict, with the scalars
     open_clip-NAME           open_clip's files and configuration
@@ -11,6 +13,7 @@ A name tells the source of the weights and the sizes:
 """
 import json
 import pathlib
+import tempfile
 
 import torch
 
@@ -42,6 +45,7 @@ class Original:
     texts = ENGLISH_TEXTS
     tokenizer = "open-clip"
     half = False  # whether matrices are stored as f16
+    options = ()  # of tuwen convert
 
     def transform(self):
         """The picture's way to `pixels`; None where it is not the original's own."""
@@ -61,14 +65,19 @@ class Chinese(Original):
     def __init__(self, name):
         import cn_clip.clip as clip
         from cn_clip.clip import model as clip_model
+        config = self.configuration(name)
+        self.name, self.resolution = name, config["image_resolution"]
+        self.model, self.module = clip_model.CLIP(**config), clip_model
+        self.ids = clip.tokenize(self.texts)
+
+    def configuration(self, name):
+        import cn_clip.clip as clip
         folder, config = pathlib.Path(clip.__file__).parent / "model_configs", {}
         for part in CHINESE[name]:
             config.update(json.loads((folder / f"{part}.json").read_text()))
         if isinstance(config["vision_layers"], str):
             config["vision_layers"] = json.loads(config["vision_layers"])
-        self.name, self.resolution = name, config["image_resolution"]
-        self.model, self.module = clip_model.CLIP(**config), clip_model
-        self.ids = clip.tokenize(self.texts)
+        return config
 
     def transform(self):
         import cn_clip.clip as clip
@@ -78,6 +87,37 @@ class Chinese(Original):
         state = {f"module.{name}": tensor for name, tensor in self.model.state_dict().items()}
         torch.save({"epoch": 3, "step": 1000, "name": f"random-{self.name}", "state_dict": state},
                    folder / "checkpoint.pt")
+        return "checkpoint.pt"
+
+
+class FineTuned(Chinese):
+    """What a user's own training may leave."""
+
+    def __init__(self, name):
+        import cn_clip.clip.utils as utils
+        from cn_clip.clip.bert_tokenizer import FullTokenizer
+        lines = pathlib.Path(utils.__file__).with_name("vocab.txt").read_bytes().split(b"\n")
+        self.vocab = b"\n".join(lines[:13000]) + b"\n"
+        with tempfile.NamedTemporaryFile(suffix=".txt") as f:
+            f.write(self.vocab)
+            f.flush()
+            utils._tokenizer = FullTokenizer(f.name)
+        super().__init__(name)
+        self.ids = utils.tokenize(self.texts, context_length=24)
+
+    def configuration(self, name):
+        config = super().configuration(name)
+        return {**config, "vocab_size": 13000, "text_max_position_embeddings": 100,
+                "text_num_hidden_layers": 3}
+
+    def save(self, folder):
+        (folder / "vocab.txt").write_bytes(self.vocab)
+        self.options = ["--vocab", str(folder / "vocab.txt"), "--context-length", "24"]
+        optimizer = torch.optim.AdamW(self.model.parameters())
+        for p in self.model.parameters():
+            optimizer.state[p] = {"step": torch.tensor(1.0), "exp_avg": torch.zeros_like(p)}
+        torch.save({"epoch": 3, "step": 9, "name": self.name, "optimizer": optimizer.state_dict(),
+                    "state_dict": self.model.state_dict()}, folder / "checkpoint.pt")
         return "checkpoint.pt"
 
 
@@ -227,8 +267,8 @@ class HuggingFaceChinese(HuggingFace):
 
 
 # Longest prefix first.
-FAMILIES = {"openai-state-": OpenAIState, "openai-": OpenAI, "open_clip-": OpenClip,
-            "hf-chinese-": HuggingFaceChinese, "hf-": HuggingFace}
+FAMILIES = {"fine-tuned-": FineTuned, "openai-state-": OpenAIState, "openai-": OpenAI,
+            "open_clip-": OpenClip, "hf-chinese-": HuggingFaceChinese, "hf-": HuggingFace}
 
 
 def build(arch):
