@@ -126,6 +126,9 @@ static tw_status find_token(const char *address, const char **out, tw_error *err
     TW_TRY(tw_url_parse(address, &url, err));
     TW_TRY(tw_url_parse(hub_endpoint(), &hub, err));
     if (!tw_url_same_origin(&url, &hub)) return TW_OK;
+    if (!tw_url_is_private(&url))
+        return tw_fail(err, TW_ERR_ARGUMENT,
+                       "HF_ENDPOINT is http: HF_TOKEN is sent over https alone");
     for (const char *c = token; *c; c++)
         if (*c <= 0x20 || *c >= 0x7f)
             return tw_fail(err, TW_ERR_ARGUMENT, "HF_TOKEN has a space or a control character");
@@ -233,6 +236,15 @@ static tw_status name_output(const pull *p, const wanted *w, char out[PATH_BYTES
     return tw_fail(err, TW_ERR_ARGUMENT, "-o: a path that is too long");
 }
 
+static tw_status set_recipe(const tw_release *r, tw_recipe *recipe, tw_error *err) {
+    TW_TRY(tw_recipe_by_name("open-clip", 224, recipe, err));
+    recipe->size = 0; /* the model's */
+    if (r->recipe == TW_RELEASE_SQUASHED) recipe->resize_mode = TW_RESIZE_SQUASH;
+    for (int c = 0; c < 3 && r->recipe == TW_RELEASE_HALF; c++)
+        recipe->mean[c] = recipe->std[c] = 0.5f;
+    return TW_OK;
+}
+
 static tw_status convert(const pull *p, const wanted *w, const char *output, tw_error *err) {
     static const int precisions[] = {-1, TW_F32, TW_F16, TW_BF16};
     tw_convert_options o = TW_CONVERT_OPTIONS_INIT;
@@ -241,11 +253,8 @@ static tw_status convert(const pull *p, const wanted *w, const char *output, tw_
     o.precision = precisions[p->precision];
     o.source_sha256 = w->sha256;
     o.hooks = cli_hooks();
-    if (p->release && p->release->half_statistics) {
-        TW_TRY(tw_recipe_by_name("open-clip", 224, &recipe, err));
-        recipe.size = 0; /* the model's */
-        for (int c = 0; c < 3; c++)
-            recipe.mean[c] = recipe.std[c] = 0.5f;
+    if (p->release && p->release->recipe != TW_RELEASE_USUAL) {
+        TW_TRY(set_recipe(p->release, &recipe, err));
         o.recipe = &recipe;
     }
     cli_work_begin("convert", 0);
@@ -314,11 +323,20 @@ static tw_status want(pull *p, wanted *w, char digest[TW_SHA256_BYTES], tw_error
     return p->release ? want_named(p, p->release->file, w, err) : want_url(p, w, err);
 }
 
+/* Better said before a long download than after it. */
+static tw_status check_output(const pull *p, tw_error *err) {
+    tw_output out;
+    if (!p->output) return TW_OK;
+    TW_TRY(tw_output_open(p->output, &out, err));
+    tw_output_abort(&out);
+    return TW_OK;
+}
+
 static int pull_all(pull *p) {
     wanted w = {0}, config = {.max_bytes = MAX_CONFIG_BYTES};
     char digest[TW_SHA256_BYTES];
     tw_error err = TW_ERROR_INIT;
-    if (want(p, &w, digest, &err) != TW_OK) return cli_fail(&err);
+    if (want(p, &w, digest, &err) != TW_OK || check_output(p, &err) != TW_OK) return cli_fail(&err);
     int status = CLI_CONTINUE;
     if (p->release && p->release->config) {
         if (want_named(p, p->release->config, &config, &err) != TW_OK) return cli_fail(&err);

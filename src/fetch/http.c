@@ -183,7 +183,6 @@ static CURLcode set_options(tw_http *h, const tw_request *q, exchange *x, char *
         {CURLOPT_CONNECTTIMEOUT, q->timeout_s},
         {CURLOPT_LOW_SPEED_TIME, q->timeout_s},
         {CURLOPT_LOW_SPEED_LIMIT, SLOWEST_BYTES_PER_SECOND},
-        {CURLOPT_BUFFERSIZE, 256L << 10},
     };
     CURLcode code = CURLE_OK;
     for (size_t i = 0; i < TW_COUNT(pointers) && code == CURLE_OK; i++)

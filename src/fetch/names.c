@@ -1,7 +1,8 @@
 /* Sources: Chinese-CLIP cn_clip/clip/utils.py (_MODELS, _MODEL_INFO); OpenAI CLIP clip/clip.py
  * (_MODELS; the directory is the SHA-256); open_clip src/open_clip/pretrained.py (tags, addresses,
  * statistics, which weights want QuickGELU; a release's name ends in the first digits of its
- * SHA-256); modelscope modelscope/hub/file_download.py (form of ModelScope's address). */
+ * SHA-256); MetaCLIP's pretrained.py (its SHA-256); modelscope modelscope/hub/file_download.py
+ * (form of ModelScope's address). */
 #include "fetch/names.h"
 
 #include "base/size.h"
@@ -30,10 +31,16 @@
         .family = "open_clip", .name = model "/" tag, .alias = other, .place = TW_PLACE_GITHUB,    \
         .file = f sha ending, .sha256 = sha, .arch = model, .convert_as = model                    \
     }
-#define META(model, tag, f)                                                                        \
+#define META(model, tag, f, sha)                                                                   \
     {                                                                                              \
         .family = "open_clip", .name = model "/" tag, .place = TW_PLACE_META, .file = f,           \
-        .arch = model, .convert_as = model                                                         \
+        .sha256 = sha, .arch = model, .convert_as = model                                          \
+    }
+#define DFN(model, tag, repo, how)                                                                 \
+    {                                                                                              \
+        .family = "open_clip", .name = model "/" tag, .place = TW_PLACE_HUB, .owner = "apple",     \
+        .repository = repo, .file = "open_clip_pytorch_model.bin", .arch = model,                  \
+        .convert_as = model, .recipe = how                                                         \
     }
 
 const tw_release tw_releases[] = {
@@ -96,20 +103,36 @@ const tw_release tw_releases[] = {
      .file = "open_clip_pytorch_model.bin",
      .arch = "ViT-L-14",
      .config = "open_clip_config.json",
-     .half_statistics = true},
+     .recipe = TW_RELEASE_HALF},
     LAION("ViT-L-14", "datacomp_xl_s13b_b90k", "CLIP-ViT-L-14-DataComp.XL-s13B-b90K"),
     LAION("ViT-H-14", "laion2b_s32b_b79k", "CLIP-ViT-H-14-laion2B-s32B-b79K"),
     LAION("ViT-g-14", "laion2b_s12b_b42k", "CLIP-ViT-g-14-laion2B-s12B-b42K"),
     LAION("ViT-g-14", "laion2b_s34b_b88k", "CLIP-ViT-g-14-laion2B-s34B-b88K"),
     LAION("ViT-bigG-14", "laion2b_s39b_b160k", "CLIP-ViT-bigG-14-laion2B-39B-b160k"),
 
-    META("ViT-B-32-quickgelu", "metaclip_400m", "b32_400m.pt"),
-    META("ViT-B-32-quickgelu", "metaclip_fullcc", "b32_fullcc2.5b.pt"),
-    META("ViT-B-16-quickgelu", "metaclip_400m", "b16_400m.pt"),
-    META("ViT-B-16-quickgelu", "metaclip_fullcc", "b16_fullcc2.5b.pt"),
-    META("ViT-L-14-quickgelu", "metaclip_400m", "l14_400m.pt"),
-    META("ViT-L-14-quickgelu", "metaclip_fullcc", "l14_fullcc2.5b.pt"),
-    META("ViT-H-14-quickgelu", "metaclip_fullcc", "h14_fullcc2.5b.pt"),
+    META("ViT-B-32-quickgelu", "metaclip_400m", "b32_400m.pt",
+         "3c68642594a329afc1ec0fe489ee2b58ab19c9d0556ccf7c404a59baa0762d71"),
+    META("ViT-B-32-quickgelu", "metaclip_fullcc", "b32_fullcc2.5b.pt",
+         "885b7ec11fe07a9826e2e6812d70e5011918e32fe9b12136b49d5dded92b4386"),
+    META("ViT-B-16-quickgelu", "metaclip_400m", "b16_400m.pt",
+         "68dfb5996c52a8f4fecb9bd16601e97e1895236645082778bd9cede8429a8d49"),
+    META("ViT-B-16-quickgelu", "metaclip_fullcc", "b16_fullcc2.5b.pt",
+         "512ea0fb9f2cf88d027e96e4674247a1a91a96af18abc2e2fcdb8008c551e04b"),
+    META("ViT-L-14-quickgelu", "metaclip_400m", "l14_400m.pt",
+         "51c782959f920b030779e494517b8d545f56794df6b0a2796a4c310455a361be"),
+    META("ViT-L-14-quickgelu", "metaclip_fullcc", "l14_fullcc2.5b.pt",
+         "ce24750710544ee288ef0abdead2016730da1893a1d07447bda3a75e1c148f97"),
+    META("ViT-H-14-quickgelu", "metaclip_fullcc", "h14_fullcc2.5b.pt",
+         "1286807d5cc8d9a0b12563b47474efb53b9522eb3d7eac5a9a5d39c3a776ad5c"),
+    META("ViT-bigG-14-quickgelu", "metaclip_fullcc", "G14_fullcc2.5b.pt",
+         "5fe2b83c7439e0caa2c855dec9a2eaa54f17f3ced288218564b640ca7953447f"),
+    META("ViT-H-14", "metaclip_altogether", "h14_v1.2_altogether.pt",
+         "c4ee0a62c58a38867df142d7be3b0aa1988d6ac49293971b177a03ead6092cc6"),
+
+    DFN("ViT-B-16-quickgelu", "dfn2b", "DFN2B-CLIP-ViT-B-16", TW_RELEASE_USUAL),
+    DFN("ViT-L-14-quickgelu", "dfn2b", "DFN2B-CLIP-ViT-L-14", TW_RELEASE_USUAL),
+    DFN("ViT-H-14-quickgelu", "dfn5b", "DFN5B-CLIP-ViT-H-14", TW_RELEASE_SQUASHED),
+    DFN("ViT-H-14-378-quickgelu", "dfn5b", "DFN5B-CLIP-ViT-H-14-378", TW_RELEASE_SQUASHED),
 };
 const size_t tw_n_releases = TW_COUNT(tw_releases);
 

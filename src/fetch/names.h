@@ -14,6 +14,13 @@ typedef enum tw_place {
 typedef enum tw_hub { TW_HUB_HUGGINGFACE = 1, TW_HUB_MODELSCOPE } tw_hub;
 #define TW_HUB_WORDS "huggingface|modelscope"
 
+/* How pictures are prepared where neither the file nor its configuration says so. */
+typedef enum tw_release_recipe {
+    TW_RELEASE_USUAL,
+    TW_RELEASE_HALF,    /* mean = std = 0.5 */
+    TW_RELEASE_SQUASHED /* resized to a square without a crop */
+} tw_release_recipe;
+
 typedef struct tw_release {
     const char *family; /* "chinese-clip", "openai", "open_clip" */
     const char *name;   /* "ViT-B-16", "ViT-B/32", "ViT-B-32/laion2b_s34b_b79k" */
@@ -27,7 +34,7 @@ typedef struct tw_release {
     const char
         *convert_as;      /* --arch for the conversion; NULL = the file or its configuration says */
     const char *config;   /* a file that must stand beside it; NULL = none */
-    bool half_statistics; /* pictures are normalised by mean = std = 0.5 */
+    tw_release_recipe recipe;
 } tw_release;
 
 extern const tw_release tw_releases[];

@@ -66,8 +66,15 @@ for url in ftp://127.0.0.1/x file:///etc/passwd 127.0.0.1/x 'http://user@127.0.0
     run pull --url "$url" --folder d
     check "no address: $url" fails_saying 2 "address '"
 done
+run pull openai/RN50 --folder d -o nowhere/m.gguf
+check "an output that cannot be written is said first" both 'fails_saying 1 "nowhere/m.gguf"' '[ ! -e d ]'
+HF_TOKEN=hf_secret HF_ENDPOINT=http://example.org "$TUWEN" pull ViT-B-16 --folder d --no-convert >out 2>err
+status=$?
+check "a token is not sent in the open" fails_saying 2 "HF_TOKEN is sent over https alone"
 run pull --url http://127.0.0.1:1/x --folder d --retries 0
 check "nobody listens" both 'status_is 1' 'says "127.0.0.1: Failed to connect"'
+run pull --url http://host.invalid/x --folder d --retries 1
+check "a host that is none, twice" both 'status_is 1 && says "trying again"' '[ "$(grep -c "Could not resolve" err)" -eq 2 ]'
 run pull --url "https://127.0.0.1:$port/plain/t.pt" --folder d --retries 0
 check "https is https" both 'status_is 1 && says "127.0.0.1: .*\(SSL\|TLS\)"' '[ ! -e $got ]'
 
