@@ -26,20 +26,22 @@ static const cli_option options[] = {
      0, 0},
     {"round-f16", 0, CLI_FLAG, NULL, "round to f16 what the original's loader does", AT(round_f16),
      0, 0},
-    {"arch", 0, CLI_TEXT, "ARCH", "what shapes do not tell: ViT-B-16, RN50 … or V.json,T.json",
-     AT(arch), 0, 0},
+    {"arch", 0, CLI_TEXT, "ARCH", "ViT-B-16, RN50 …, V.json,T.json or open_clip's .json", AT(arch),
+     0, 0},
     {"vision-config", 0, CLI_TEXT, "FILE", "image tower, as Chinese-CLIP's model_configs",
      AT(vision_config), 0, 0},
     {"text-config", 0, CLI_TEXT, "FILE", "text tower, likewise", AT(text_config), 0, 0},
     {"head-width", 0, CLI_INT, "N", "of the image tower's attention", AT(head_width), 1, 4096},
     {"text-head-width", 0, CLI_INT, "N", "of the text tower's attention", AT(text_head_width), 1,
      4096},
-    {"activation", 0, CLI_CHOICE, "quick_gelu|gelu", "of the image tower", AT(activation), 0, 0},
+    {"activation", 0, CLI_CHOICE, "quick_gelu|gelu", "of a ViT and CLIP's text tower",
+     AT(activation), 0, 0},
     {"resolution", 0, CLI_INT, "R", "pixels a side (the checkpoint's)", AT(resolution), 1, 4096},
     {"pos-embed", 0, CLI_CHOICE, "chinese-clip|open-clip|hugging-face",
      "resize the position table as", AT(pos_embed), 0, 0},
-    {"vocab", 0, CLI_TEXT, "FILE", "vocab.txt (Chinese-CLIP's, built in)", AT(vocab), 0, 0},
-    {"context-length", 0, CLI_INT, "L", "tokens a text may have (52)", AT(context_length), 2, 512},
+    {"vocab", 0, CLI_TEXT, "FILE", "vocab.txt or CLIP's merges.txt (built in)", AT(vocab), 0, 0},
+    {"context-length", 0, CLI_INT, "L", "tokens a text may have (52; CLIP: all)",
+     AT(context_length), 2, 512},
     {"vision-only", 0, CLI_FLAG, NULL, "leave the text tower out", AT(vision_only), 0, 0},
     {"text-only", 0, CLI_FLAG, NULL, "leave the image tower out", AT(text_only), 0, 0},
     {"no-hash", 0, CLI_FLAG, NULL, "do not record the checkpoint's SHA-256", AT(no_hash), 0, 0},
@@ -123,8 +125,7 @@ static int print_summary(const convert *c) {
     tw_buffer b = {0};
     if (c->report.json) tw_buffer_puts(&b, "{");
     int status = cli_put_model(&b, c->output, c->sha256, c->report.json);
-    if (c->report.json)
-        tw_buffer_printf(&b, ", \"used\": {\"version\": \"%s\"}}\n", tw_version());
+    if (c->report.json) tw_buffer_printf(&b, ", \"used\": {\"version\": \"%s\"}}\n", tw_version());
     if (status == CLI_CONTINUE) status = cli_print(&b);
     tw_buffer_free(&b);
     return status == CLI_CONTINUE ? CLI_DONE : status;

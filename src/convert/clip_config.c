@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/size.h"
+#include "convert/hf_recipe.h"
 #include "model/arch.h"
 
 #include <stdlib.h>
@@ -151,20 +152,6 @@ static tw_status read_text(const tw_json *cfg, tw_activation act, tw_clip_config
 
 /* ------------------------------------------------------------------------------------- recipe */
 
-/* A channel each, or one number for all. */
-static tw_status read_channels(const tw_json *cfg, const char *key, float out[3], tw_error *err) {
-    const tw_json *v = tw_json_get(cfg, key);
-    if (!v || v->type == TW_JSON_NULL) return TW_OK;
-    const tw_json *item = v->type == TW_JSON_ARRAY ? v->first : v;
-    bool ok = v->type == TW_JSON_NUMBER || (v->type == TW_JSON_ARRAY && v->n_items == 3);
-    for (int i = 0; ok && i < 3; i++) {
-        ok = item->type == TW_JSON_NUMBER && item->number >= -1e3 && item->number <= 1e3;
-        out[i] = (float)item->number;
-        if (v->type == TW_JSON_ARRAY) item = item->next;
-    }
-    return ok ? TW_OK : tw_fail(err, TW_ERR_FORMAT, "key '%s': expected three numbers", key);
-}
-
 /* The index of a word in `words`. */
 static tw_status read_word(const tw_json *cfg, const char *key, const char *const *words, int n,
                            int *out, tw_error *err) {
@@ -179,13 +166,20 @@ static tw_status read_word(const tw_json *cfg, const char *key, const char *cons
 static tw_status read_recipe(const tw_json *cfg, tw_recipe *r, tw_error *err) {
     static const char *const modes[] = {"squash", "shortest", "longest"};
     static const char *const interpolations[] = {"bicubic", "bilinear"};
-    int mode = TW_RESIZE_SHORTEST, interpolation = TW_BICUBIC;
-    TW_TRY(read_channels(cfg, "mean", r->mean, err));
-    TW_TRY(read_channels(cfg, "std", r->std, err));
+    static const char *const colours[] = {"RGB"};
+    int mode = TW_RESIZE_SHORTEST, interpolation = TW_BICUBIC, colour = 0;
+    const tw_json *fill = tw_json_get(cfg, "fill_color");
+    TW_TRY(tw_json_get_channels(cfg, "mean", r->mean, err));
+    TW_TRY(tw_json_get_channels(cfg, "std", r->std, err));
+    TW_TRY(read_word(cfg, "mode", colours, 1, &colour, err));
     TW_TRY(read_word(cfg, "resize_mode", modes, 3, &mode, err));
     TW_TRY(read_word(cfg, "interpolation", interpolations, 2, &interpolation, err));
     r->resize_mode = (tw_resize_mode)mode;
     r->interpolation = (tw_interpolation)interpolation;
+    /* Seen only where a picture is padded. The size is the image tower's, whatever stands here. */
+    if (mode == TW_RESIZE_LONGEST && fill && fill->type != TW_JSON_NULL &&
+        !(fill->is_integer && fill->integer == 0))
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "preprocess_cfg.fill_color is not 0");
     for (int i = 0; i < 3; i++)
         if (!(r->std[i] > 0))
             return tw_fail(err, TW_ERR_FORMAT, "key 'std': expected three positive numbers");

@@ -1,7 +1,9 @@
 /* The tokenizer that goes into a model file. */
 #include "base/file.h"
 #include "convert/conversion.h"
+#include "convert/folder.h"
 #include "convert/gguf_config.h"
+#include "convert/hf_tokenizer.h"
 
 #include <stdlib.h>
 
@@ -13,16 +15,16 @@ static tw_bpe_variant bpe_variant(const tw_conversion *c) {
     return openai ? TW_BPE_OPENAI : tw_origin_family(c->origin)->bpe_variant;
 }
 
-/* From the file of --vocab. */
-static tw_status load_vocab(tw_conversion *c, tw_error *err) {
+/* A vocab.txt, or merges. */
+static tw_status load_file(tw_conversion *c, const char *path, tw_error *err) {
     uint8_t *data;
     size_t n_bytes;
-    TW_TRY(tw_read_file(c->options.vocab, (size_t)64 << 20, &data, &n_bytes, err));
+    TW_TRY(tw_read_file(path, (size_t)64 << 20, &data, &n_bytes, err));
     tw_status status = c->metadata.arch.text.kind == TW_TEXT_CLIP
                            ? tw_tokenizer_bpe(data, n_bytes, bpe_variant(c), &c->tokenizer, err)
                            : tw_tokenizer_wordpiece(data, n_bytes, &c->tokenizer, err);
     free(data);
-    if (status != TW_OK) tw_error_context(err, "%s", c->options.vocab);
+    if (status != TW_OK) tw_error_context(err, "%s", path);
     return status;
 }
 
@@ -41,26 +43,83 @@ static tw_status check_tokens(tw_conversion *c, tw_error *err) {
     return TW_OK;
 }
 
-/* The byte pairs of OpenAI's CLIP belong to vocabularies of their size; for another one --vocab can
- * give the merges, and without them a model still takes token ids. */
-static tw_status load_bpe(tw_conversion *c, tw_error *err) {
+static tw_status load_merges(tw_conversion *c, const char *path, tw_error *err) {
     int32_t expected = c->metadata.arch.text.vocab_size;
-    if (c->options.vocab)
-        TW_TRY(load_vocab(c, err));
-    else
-        TW_TRY(tw_tokenizer_bpe(NULL, 0, bpe_variant(c), &c->tokenizer, err));
+    TW_TRY(load_file(c, path, err));
     int32_t n = tw_tokenizer_vocab_size(c->tokenizer);
     if (n == expected) return check_tokens(c, err);
-    if (c->options.vocab)
-        return tw_fail(err, TW_ERR_MISMATCH, "%s makes %d tokens, the text tower has %d",
-                       c->options.vocab, n, expected);
+    return tw_fail(err, TW_ERR_MISMATCH, "%s makes %d tokens, the text tower has %d", path, n,
+                   expected);
+}
+
+/* merges.txt in the checkpoint's folder, if vocab.json there has the same ids. */
+static tw_status load_merges_beside(tw_conversion *c, bool *found, tw_error *err) {
+    char *merges, *vocab = NULL;
+    *found = false;
+    if (tw_checkpoint_gguf(c->checkpoint)) return TW_OK;
+    TW_TRY(tw_folder_neighbour(c->file, "merges.txt", &merges, err));
+    if (!merges) return TW_OK;
+    tw_status status;
+    *found = true;
+    TW_CHECK(tw_folder_neighbour(c->file, "vocab.json", &vocab, err));
+    TW_CHECK(load_merges(c, merges, err));
+    if (vocab) status = tw_hf_vocabulary_agrees_file(vocab, c->tokenizer, err);
+done:
+    free(merges);
+    free(vocab);
+    return status;
+}
+
+/* The byte pairs of OpenAI's CLIP belong to vocabularies of their size. For another one --vocab can
+ * give the merges, or the checkpoint's folder; without them a model still takes token ids. */
+static tw_status load_bpe(tw_conversion *c, tw_error *err) {
+    int32_t n, expected = c->metadata.arch.text.vocab_size;
+    bool found;
+    if (c->options.vocab) return load_merges(c, c->options.vocab, err);
+    TW_TRY(tw_tokenizer_bpe(NULL, 0, bpe_variant(c), &c->tokenizer, err));
+    n = tw_tokenizer_vocab_size(c->tokenizer);
+    if (n == expected) return check_tokens(c, err);
     tw_tokenizer_free(c->tokenizer);
     c->tokenizer = NULL;
+    TW_TRY(load_merges_beside(c, &found, err));
+    if (found) return TW_OK;
     tw_log(c->options.hooks, TW_LOG_WARNING,
            "a vocabulary of %d, the built-in byte pairs make %d: the model takes token ids alone, "
            "the largest of which ends a text; --vocab with its merges.txt gives it texts",
            expected, n);
     return TW_OK;
+}
+
+/* vocab.txt of a folder of Hugging Face's, and whether its tokenizer is ours; *path is NULL when
+ * there is none. free() it. */
+static tw_status find_vocab(tw_conversion *c, char **path, tw_error *err) {
+    char *config;
+    *path = NULL;
+    if (!tw_origin_family(c->origin)->image_processor) return TW_OK;
+    TW_TRY(tw_folder_neighbour(c->file, "tokenizer_config.json", &config, err));
+    if (config) {
+        tw_status status = tw_hf_tokenizer_check_file(config, err);
+        free(config);
+        if (status != TW_OK) return status;
+    }
+    return tw_folder_neighbour(c->file, "vocab.txt", path, err);
+}
+
+static tw_status load_wordpiece(tw_conversion *c, tw_error *err) {
+    int32_t expected = c->metadata.arch.text.vocab_size;
+    char *beside = NULL;
+    if (!c->options.vocab) TW_TRY(find_vocab(c, &beside, err));
+    const char *path = c->options.vocab ? c->options.vocab : beside;
+    tw_status status =
+        path ? load_file(c, path, err) : tw_tokenizer_wordpiece(NULL, 0, &c->tokenizer, err);
+    if (status == TW_OK && tw_tokenizer_vocab_size(c->tokenizer) != expected)
+        status = tw_fail(err, TW_ERR_MISMATCH,
+                         "%s has %d entries, the text tower has %d; give its vocab.txt with "
+                         "--vocab",
+                         path ? path : "the built-in vocabulary",
+                         tw_tokenizer_vocab_size(c->tokenizer), expected);
+    free(beside);
+    return status;
 }
 
 tw_status tw_load_vocabulary(tw_conversion *c, tw_error *err) {
@@ -70,14 +129,5 @@ tw_status tw_load_vocabulary(tw_conversion *c, tw_error *err) {
         return tw_gguf_find(g, "tokenizer.ggml.model")
                    ? tw_metadata_read_tokenizer(g, expected, &c->tokenizer, err)
                    : TW_OK;
-    if (c->metadata.arch.text.kind == TW_TEXT_CLIP) return load_bpe(c, err);
-    if (c->options.vocab)
-        TW_TRY(load_vocab(c, err));
-    else
-        TW_TRY(tw_tokenizer_wordpiece(NULL, 0, &c->tokenizer, err));
-    if (tw_tokenizer_vocab_size(c->tokenizer) == expected) return TW_OK;
-    return tw_fail(err, TW_ERR_MISMATCH,
-                   "%s has %d entries, the text tower has %d; give its vocab.txt with --vocab",
-                   c->options.vocab ? c->options.vocab : "the built-in vocabulary",
-                   tw_tokenizer_vocab_size(c->tokenizer), expected);
+    return c->metadata.arch.text.kind == TW_TEXT_CLIP ? load_bpe(c, err) : load_wordpiece(c, err);
 }

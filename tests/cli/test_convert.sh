@@ -132,6 +132,32 @@ run info hub.gguf
 check "its configuration settles the heads" prints "4 heads of 16"
 check "the model is called as the folder" prints "name *hub"
 check "the file that was read is recorded" prints "source *model.safetensors (safetensors)"
+check "its processor settles the recipe" prints "squash 32 bicubic, resampler classic, RGB first"
+printf '{"size": 32, "crop_size": 32, "resample": 2, "image_mean": 0.5}' >hub/preprocessor_config.json
+run convert hub -o x.gguf
+run info x.gguf
+check "an old processor settles the recipe" both 'prints "shortest 32 bilinear, resampler classic, RGB first"' 'prints "mean 0.5 0.5 0.5"'
+printf '{"size": 32, "crop_size": 32, "resample": 1}' >hub/preprocessor_config.json
+run convert hub -o x.gguf
+check "a filter that is not there" both 'status_is 1' 'says "hub/preprocessor_config.json: resample 1 is lanczos"'
+run convert hub -o x.gguf --recipe chinese-clip
+check "--recipe overrides the processor" status_is 0
+run info x.gguf
+check "and is stored" prints "squash 32 bicubic, resampler classic, RGB after"
+rm hub/preprocessor_config.json
+run convert hub -o x.gguf
+check "no processor is a warning" both 'status_is 0' 'says "no preprocessor_config.json beside"'
+printf '[PAD]\n[UNK]\n[CLS]\n[SEP]\n' >hub/vocab.txt
+run convert hub -o x.gguf
+check "the folder's vocabulary must fit" both 'status_is 1' 'says "hub/vocab.txt has 4 entries, the text tower has 21128"'
+printf '{"do_lower_case": false}' >hub/tokenizer_config.json
+run convert hub -o x.gguf
+check "another tokenizer is refused" both 'status_is 1' 'says "hub/tokenizer_config.json: do_lower_case is false"'
+cp "$TUWEN_SOURCE/data/chinese_clip/vocab.txt" .
+run convert hub -o x.gguf --vocab vocab.txt
+check "--vocab overrides both" status_is 0
+rm hub/vocab.txt hub/tokenizer_config.json
+cp "$tiny/hf/preprocessor_config.json" hub
 (cd hub && "$TUWEN" convert . -o ../dot.gguf >/dev/null 2>&1)
 check "the folder one is in" cmp -s hub.gguf dot.gguf
 rm hub/model.safetensors

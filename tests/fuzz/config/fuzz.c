@@ -1,6 +1,8 @@
 /* Configuration files of any bytes, read as all kinds. */
 #include "convert/clip_config.h"
 #include "convert/config.h"
+#include "convert/hf_recipe.h"
+#include "convert/hf_tokenizer.h"
 #include "model/arch.h"
 
 #include <stdlib.h>
@@ -20,8 +22,29 @@ static void read_clip(const uint8_t *data, size_t n_bytes) {
     tw_arch_set_name(&arch);
 }
 
+static void read_recipe(const uint8_t *data, size_t n_bytes) {
+    tw_recipe r;
+    tw_error err = TW_ERROR_INIT;
+    bool found;
+    tw_status status = tw_hf_recipe_parse(data, n_bytes, &r, &found, &err);
+    if (status != err.status) abort();
+    if (status != TW_OK || !found) return;
+    if (r.size < 1 || r.size > 4096 || !(r.std[0] > 0)) abort();
+}
+
+static void read_tokenizer(const uint8_t *data, size_t n_bytes) {
+    static tw_tokenizer *bytes; /* no merges: bytes and the two specials */
+    tw_error err = TW_ERROR_INIT;
+    if (!bytes && tw_tokenizer_bpe("#\n", 2, TW_BPE_OPENAI, &bytes, &err) != TW_OK) abort();
+    if (tw_hf_tokenizer_check(data, n_bytes, &err) != err.status) abort();
+    err = (tw_error)TW_ERROR_INIT;
+    if (tw_hf_vocabulary_agrees(data, n_bytes, bytes, &err) != err.status) abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
     read_clip(data, n_bytes);
+    read_recipe(data, n_bytes);
+    read_tokenizer(data, n_bytes);
     tw_arch arch = {.struct_size = sizeof arch};
     tw_error err = TW_ERROR_INIT;
     tw_status vision = tw_vision_config_parse(data, n_bytes, &arch.vision, &arch.embed_dim, &err);
