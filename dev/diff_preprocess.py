@@ -234,12 +234,28 @@ def compare(args, library, tally, i, name, data, kind, facts):
             n = np.count_nonzero(got[0] != want[0]) if got and want else 0
             print(
                 f"{cause or 'NO CAUSE'}: {name or i} {kind} {mode} {facts} ({len(data)} bytes, rotate={rotate}, "
-                f"{family} {recipe}): {verdict}, {n} bytes; {got_error}; {want_error}"
+                f"{family} {recipe}): {verdict}, {n} bytes; {got_error}; {want_error}",
+                flush=True,
             )
         if args.keep:
             os.makedirs(args.keep, exist_ok=True)
             with open(os.path.join(args.keep, f"{args.seed}-{i}.{kind}"), "wb") as f:
                 f.write(data)
+
+
+def run(args, library, tally):
+    for i, name in enumerate(args.files or [None] * args.n):
+        rng = random.Random(f"{args.seed}/{i}")
+        if name:
+            with open(name, "rb") as f:
+                compare(args, library, tally, i, name, f.read(), os.path.splitext(name)[1].lstrip(".").lower(), [])
+            continue
+        kind = rng.choice(args.formats)
+        data, facts = MAKERS[kind](rng)
+        if rng.random() * 100 < args.damage:
+            data, facts = damaged(rng, data), ["damaged"]
+        tally.facts.update(f"{kind} {fact}" for fact in facts or ["plain"])
+        compare(args, library, tally, i, None, data, kind, facts)
 
 
 def main():
@@ -265,18 +281,10 @@ def main():
     if not CJPEG:
         print("cjpeg not found: no JPEG of the rarer samplings, none of arithmetic codes")
     tally = Tally()
-    for i, name in enumerate(args.files or [None] * args.n):
-        rng = random.Random(f"{args.seed}/{i}")
-        if name:
-            with open(name, "rb") as f:
-                compare(args, library, tally, i, name, f.read(), os.path.splitext(name)[1].lstrip(".").lower(), [])
-            continue
-        kind = rng.choice(args.formats)
-        data, facts = MAKERS[kind](rng)
-        if rng.random() * 100 < args.damage:
-            data, facts = damaged(rng, data), ["damaged"]
-        tally.facts.update(f"{kind} {fact}" for fact in facts or ["plain"])
-        compare(args, library, tally, i, None, data, kind, facts)
+    try:
+        run(args, library, tally)
+    except KeyboardInterrupt:
+        print("interrupted")
     tally.print(args.table)
     return 1 if tally.unexplained else 0
 
