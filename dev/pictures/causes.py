@@ -40,6 +40,8 @@ def bmp_before_13(kind, data, verdict, ours, theirs):
     if kind != "bmp" or PILLOW >= (13, 0) or not (header := bmp_header(data)):
         return False
     length, bits, compression, colours, at = header
+    if compression in (RLE8, RLE4) and colours in (1, 2):
+        return True
     if compression in (RLE8, RLE4):
         n = (colours or 1 << bits) * 4
         start = at if at not in (0, 14 + length) else 14 + length + n

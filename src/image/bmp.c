@@ -179,8 +179,6 @@ static tw_status read_palette(bmp_state *s, size_t *at, tw_mode *mode, tw_error 
     if (grey) {
         *mode = n <= 2 ? TW_MODE_1 : TW_MODE_L;
         s->layout = n <= 2 ? BITS_1 : BYTES;
-        if (n <= 2 && s->compression != RAW)
-            return tw_fail(err, TW_ERR_UNSUPPORTED, "bmp: run lengths of black and white");
         return TW_OK;
     }
     if (n_there > 256) return tw_fail(err, TW_ERR_FORMAT, "bmp: palette of %zu colours", n_there);
@@ -284,7 +282,12 @@ static tw_status decode_runs(bmp_state *s, const tw_source *source, tw_error *er
         else if (!escape(&r, v))
             break;
     }
-    if (r.n_out >= r.end) return TW_OK;
+    if (r.n_out >= r.end) {
+        size_t n_bytes = source->mode == TW_MODE_1 ? s->whole.stride * s->whole.height : 0;
+        for (size_t i = 0; i < n_bytes; i++)
+            s->whole.data[i] = s->whole.data[i] ? 255 : 0;
+        return TW_OK;
+    }
     tw_picture_free(&s->whole);
     return tw_fail(err, TW_ERR_FORMAT, "bmp: truncated: run lengths make %llu pixels of %llu",
                    (unsigned long long)r.n_out, (unsigned long long)r.end);

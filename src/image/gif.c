@@ -12,6 +12,7 @@
 #include "image/picture.h"
 
 enum { SCREEN_BYTES = 13, FRAME_BYTES = 9, MAX_BITS = 12, N_CODES = 1 << MAX_BITS };
+enum { PIECE = 65536 }; /* what Pillow reads at a time */
 enum { GRAPHIC_CONTROL = 0xF9, COMMENT = 0xFE, APPLICATION = 0xFF };
 
 typedef struct gif_state {
@@ -120,6 +121,7 @@ static tw_status read_header(gif_state *s, tw_source *out, tw_error *err) {
 typedef struct lzw {
     const uint8_t *bytes;
     size_t n_bytes, at, n_block; /* bytes left of the block */
+    size_t fed;                  /* how far the file would have been read */
     uint32_t buffer;
     unsigned n_buffer; /* bits in it */
     unsigned min_bits, bits, next;
@@ -137,6 +139,8 @@ static bool read_code(lzw *z, unsigned *code) {
             if (z->at == z->n_bytes || !tw_range_ok(z->at + 1, z->bytes[z->at], z->n_bytes))
                 return false;
             z->n_block = z->bytes[z->at++];
+            while (z->at + z->n_block > z->fed)
+                z->fed += PIECE;
             continue;
         }
         z->buffer |= (uint32_t)z->bytes[z->at++] << z->n_buffer;
@@ -231,7 +235,12 @@ static tw_status decode_codes(gif_state *s, lzw *z, tw_error *err) {
             clear_codes(z);
             continue;
         }
-        if (code == clear + 1) continue; /* the end; before the last pixel it is not believed */
+        if (code ==
+            clear + 1) { /* the end: before the last pixel only believed in the last piece */
+            if (z->fed >= z->n_bytes) break;
+            z->fed += PIECE;
+            continue;
+        }
         size_t n;
         const uint8_t *string = expand(z, code, &n);
         if (!string)
@@ -250,6 +259,7 @@ static tw_status decode(gif_state *s, const tw_source *source, tw_error *err) {
     z->bytes = s->bytes;
     z->n_bytes = s->n_bytes;
     z->at = s->at;
+    z->fed = z->at + PIECE;
     z->min_bits = s->code_bits;
     TW_CHECK(tw_picture_create(source->mode, source->width, source->height, &s->whole, err));
     if (s->transparent > 0)

@@ -173,6 +173,13 @@ static void run_lengths_literals_and_skips(void **state) {
     assert_refused(&b, TW_ERR_FORMAT);
 }
 
+static void run_lengths_of_black_and_white_are_white_unless_zero(void **state) {
+    tw_buffer b;
+    kind k = {.width = 2, .height = 2, .bits = 8, .compression = 1, .n_colours = 2};
+    make(&b, &k, "\0\0\0\0\xff\xff\xff\0", 8, "\2\0\0\0\1\7\1\0", 8);
+    assert_picture(&b, "1", "\xff\xff\xff\0\0\0\0\0\0\0\0\0");
+}
+
 static void a_file_may_end_after_the_last_pixel(void **state) {
     tw_buffer b;
     make(&b, &(kind){.width = 2, .height = 2, .bits = 24}, "", 0, "123456..789abc..", 16);
@@ -214,6 +221,7 @@ int main(void) {
         cmocka_unit_test(a_palette_of_greys_in_order_is_none),
         cmocka_unit_test(bit_fields_choose_channels_and_alpha),
         cmocka_unit_test(run_lengths_literals_and_skips),
+        cmocka_unit_test(run_lengths_of_black_and_white_are_white_unless_zero),
         cmocka_unit_test(a_file_may_end_after_the_last_pixel),
         cmocka_unit_test(impossible_headers_are_refused),
     };

@@ -155,6 +155,22 @@ static void impossible_codes_are_refused(void **state) {
     assert_refused(&b, TW_ERR_FORMAT);
 }
 
+/* 5 is the end. Pillow goes on behind it only when it has not read the whole file yet. */
+static void an_end_before_the_last_pixel_is_one(void **state) {
+    static const uint8_t codes[][5] = {{0, 1, 2, 3, 5}, {0, 1, 5, 2, 3}};
+    for (int early = 0; early < 2; early++) {
+        tw_buffer b;
+        start(&b, 2, 2, palette);
+        put_frame(&b, 0, 0, 5, 1, 0, NULL, codes[early]);
+        ((uint8_t *)b.data)[30] = 2; /* the frame is 2 x 2 */
+        ((uint8_t *)b.data)[32] = 2;
+        if (early)
+            assert_refused(&b, TW_ERR_FORMAT);
+        else
+            assert_picture(&b, "P", 2, (uint8_t[]){9, 60, 120, 200});
+    }
+}
+
 static void a_file_without_a_frame_is_refused(void **state) {
     tw_buffer b;
     start(&b, 2, 2, palette);
@@ -175,6 +191,7 @@ int main(void) {
         cmocka_unit_test(only_the_first_frame_counts),
         cmocka_unit_test(a_cut_before_the_last_pixel_is_refused),
         cmocka_unit_test(impossible_codes_are_refused),
+        cmocka_unit_test(an_end_before_the_last_pixel_is_one),
         cmocka_unit_test(a_file_without_a_frame_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
