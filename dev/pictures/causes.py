@@ -1,5 +1,5 @@
 """Why a picture may come out otherwise, or be refused by one side only. Each cause is narrow, known from
-the sources of both sides and told in docs/COMPATIBILITY.md. A difference that fits none is a defect."""
+the sources of both sides and told in docs/PICTURES.md. A difference that fits none is a defect."""
 import re
 import struct
 
