@@ -9,12 +9,15 @@
  *           for each tile of MR rows        its sums, in registers
  *
  * Every element of C is computed by the same operations whatever tile it falls in:
- *   for each part of K:  s = 0;  s = fma(a[p], b[p], s) for p in order;  sum = sum + s
- * so its bits depend on its row of A, its column of B and K alone. Fresh sums per part also keep
- * rounding errors down: they grow with KC + K / KC rather than with K. */
+ *   for each part of K (KC):  for each strand of the part (STRAND):
+ *     s = 0;  s = fma(a[p], b[p], s) for p in order;  part = part + s;   then  sum = sum + part
+ * so its bits depend on its row of A, its column of B and K alone. The rounding error of a chain of
+ * n additions grows with sqrt(n); three short levels make it that of some 32 + 8 + K / 256 in a row
+ * instead of K. It is by far the largest error of a tower (docs/SPEED.md, "Exactness"). */
 
 enum {
-    KC = 256,
+    STRAND = 32,
+    KC = 256, /* a multiple of STRAND */
     BLOCK_ROWS = 96 / MR * MR,
     BLOCK_PANELS = 64 / NR,
     FETCHERS = 4, /* so many tiles share the fetching of the next slice */
@@ -23,22 +26,22 @@ enum {
 
 typedef struct tile_job {
     const float *a, *slice, *next; /* [rows, k], [k, NR]; what to fetch into the level-2 cache */
-    float *t;                      /* [rows, NR] */
+    float *t, *part;               /* [rows, NR]; room for as much */
     size_t lda, ldt, k, next_step; /* floats of `next` that each step of K moves on by */
     int add;                       /* to t rather than replace it */
 } tile_job;
 
-/* t (+)= a * slice; rows is a constant after inlining. Rows of A are addressed from every third
- * one, at 0, lda and 2 lda, which keeps the pointers in registers. */
-ALWAYS_INLINE void micro(size_t rows, const tile_job *job) {
+/* sum = a * slice over `steps` of K, moving both on; rows is a constant after inlining. Rows of A
+ * are addressed from every third one, at 0, lda and 2 lda, which keeps the pointers in registers.
+ */
+ALWAYS_INLINE void strand(size_t rows, size_t steps, tile_job *job, vf sum[MR][NV]) {
     const float *group[(MR + 2) / 3], *slice = job->slice, *next = job->next;
     size_t lda = job->lda, next_step = job->next_step;
-    vf sum[MR][NV];
     UNROLL for (size_t r = 0; r < rows; r++) {
         UNROLL for (size_t j = 0; j < NV; j++) sum[r][j] = v_zero();
     }
     UNROLL for (size_t r = 0; r < rows; r += 3) group[r / 3] = job->a + r * lda;
-    for (const float *end = slice + job->k * NR; slice < end; slice += NR) {
+    for (const float *end = slice + steps * NR; slice < end; slice += NR) {
         vf b[NV];
         UNROLL for (size_t j = 0; j < NV; j++) b[j] = v_load(slice + j * VL);
         UNROLL for (size_t r = 0; r < rows; r++) {
@@ -49,17 +52,38 @@ ALWAYS_INLINE void micro(size_t rows, const tile_job *job) {
         UNROLL for (size_t line = 0; line < NR; line += LINE) __builtin_prefetch(next + line, 0, 2);
         next += next_step;
     }
-    float *t = job->t;
-    size_t ldt = job->ldt;
-    if (job->add) {
-        UNROLL for (size_t r = 0; r < rows; r++) {
-            UNROLL for (size_t j = 0; j < NV; j++) sum[r][j] =
-                v_add(v_load(t + r * ldt + j * VL), sum[r][j]);
-        }
+    job->a += steps;
+    job->slice = slice;
+    job->next = next;
+}
+
+ALWAYS_INLINE void add_tile(size_t rows, const float *t, size_t ldt, vf sum[MR][NV]) {
+    UNROLL for (size_t r = 0; r < rows; r++) {
+        UNROLL for (size_t j = 0; j < NV; j++) sum[r][j] =
+            v_add(v_load(t + r * ldt + j * VL), sum[r][j]);
     }
+}
+
+ALWAYS_INLINE void store_tile(size_t rows, float *t, size_t ldt, vf sum[MR][NV]) {
     UNROLL for (size_t r = 0; r < rows; r++) {
         UNROLL for (size_t j = 0; j < NV; j++) v_store(t + r * ldt + j * VL, sum[r][j]);
     }
+}
+
+/* t (+)= a * slice, a strand at a time. */
+ALWAYS_INLINE void micro(size_t rows, const tile_job *whole) {
+    tile_job job = *whole;
+    vf sum[MR][NV];
+    size_t left = job.k;
+    for (; left > STRAND; left -= STRAND) {
+        strand(rows, STRAND, &job, sum);
+        if (left < job.k) add_tile(rows, job.part, NR, sum);
+        store_tile(rows, job.part, NR, sum);
+    }
+    strand(rows, left, &job, sum);
+    if (left < job.k) add_tile(rows, job.part, NR, sum);
+    if (job.add) add_tile(rows, job.t, job.ldt, sum);
+    store_tile(rows, job.t, job.ldt, sum);
 }
 
 static void tile(size_t rows, const tile_job *job) {
@@ -94,7 +118,8 @@ static void product(size_t rows, const float *a, size_t lda, const float *panels
                     size_t k, float *t, size_t ldt, const float *after) {
     size_t n_tiles = ceil_div(rows, MR), height = rows / n_tiles, higher = rows % n_tiles, p = 0;
     size_t step = n_tiles == 1 ? NR : n_tiles == 2 ? NR / 2 : NR / FETCHERS;
-    tile_job job = {.lda = lda, .ldt = ldt};
+    _Alignas(64) float part[MR * NR];
+    tile_job job = {.lda = lda, .ldt = ldt, .part = part};
     do {
         job.k = min_size(k - p, KC);
         for (size_t panel = 0; panel < n_panels; panel++) {
