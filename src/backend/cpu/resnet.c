@@ -19,9 +19,9 @@ static size_t map_floats(const map *m) {
 
 /* ------------------------------------------------------------------------- 3x3 convolution */
 
-/* Output pixels a step unfolds: 48 is a multiple of every micro-kernel's rows but one, and 48 rows
- * of the widest layer (9 * 512 columns) stay under 1 MB. */
-enum { STEP = 48 };
+/* Output pixels a step unfolds at most: four tiles of the tallest micro-kernel, and 56 rows of the
+ * widest layer (9 * 512 columns) are 1 MB. All maps of a ResNet-50 are multiples of 49 or 56. */
+enum { STEP = 56 };
 
 typedef struct conv_job {
     const tw_kernels *kernels;
@@ -33,7 +33,7 @@ typedef struct conv_job {
     size_t oh, ow;  /* output */
     float *out;     /* [n, oh, ow, O] */
     float *scratch; /* n_slots x STEP x k */
-    size_t n_slots;
+    size_t n_slots, n_steps;
 } conv_job;
 
 /* One input pixel's channels (zeros outside) to dst; returns the end. */
@@ -62,17 +62,17 @@ static void unfold_window(const conv_job *j, size_t index, float *dst) {
             dst = unfold_pixel(j, image, y0 + ky, x0 + kx, dst);
 }
 
-/* Slot `index` takes a contiguous share of the output pixels, STEP at a time. */
+/* Slot `index` takes a contiguous share of the steps, which are of nearly equal size: a last one of
+ * a single pixel would read all weights for it. */
 static void conv_task(void *arg, int index) {
     const conv_job *j = arg;
     const tw_matrix *m = &j->conv->matrix;
     size_t total = j->n * j->oh * j->ow, slot = (size_t)index;
-    size_t steps = (total + STEP - 1) / STEP;
-    size_t begin = steps * slot / j->n_slots * STEP;
-    size_t end = TW_MIN(total, steps * (slot + 1) / j->n_slots * STEP);
+    size_t n_steps = j->n_steps;
+    size_t begin = n_steps * slot / j->n_slots, end = n_steps * (slot + 1) / j->n_slots;
     float *window = j->scratch + slot * STEP * m->k;
-    for (size_t i = begin; i < end; i += STEP) {
-        size_t rows = TW_MIN((size_t)STEP, end - i);
+    for (size_t step = begin; step < end; step++) {
+        size_t i = total * step / n_steps, rows = total * (step + 1) / n_steps - i;
         for (size_t r = 0; r < rows; r++)
             unfold_window(j, i + r, window + r * m->k);
         tw_gemm g = {.a = window,
@@ -117,6 +117,9 @@ static void conv3(tw_backend_state *s, const tw_conv *conv, const map *in, bool 
         .scratch = scratch,
         .n_slots = conv_slots(s),
     };
+    /* As many for each thread: the 7 x 7 maps of a single picture are less than one full step. */
+    size_t n = out->n * out->h * out->w, threads = (size_t)tw_pool_threads(s->pool);
+    job.n_steps = TW_MIN((n + STEP * threads - 1) / (STEP * threads) * threads, n);
     tw_pool_run(s->pool, conv_task, &job, (int)job.n_slots);
 }
 
