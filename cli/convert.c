@@ -53,7 +53,7 @@ static const cli_option options[] = {
     {"convert-vision", 0, CLI_REPLACED,
      "both towers are converted; --vision-only leaves the text tower out", NULL, 0, 0, 0},
     {"save-onnx-path", 0, CLI_REPLACED,
-     "use -o M.gguf: one file for both towers; ONNX is the verb export, not part of this version",
+     "use -o M.gguf: one file for both towers; then tuwen export M.gguf -o PREFIX writes ONNX",
      NULL, 0, 0, 0},
     {"download-root", 0, CLI_REPLACED,
      "give the checkpoint's path; tuwen pull NAME --folder DIR downloads and converts", NULL, 0, 0,

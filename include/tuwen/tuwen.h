@@ -8,13 +8,14 @@
  *
  * base.h    status, error, hooks, threads      model.h   convert, open, inspect
  * image.h   pictures into pixels               encode.h  features, similarity, classification
- * text.h    words into ids
+ * text.h    words into ids                     export.h  models as ONNX graphs
  */
 #ifndef TUWEN_TUWEN_H
 #define TUWEN_TUWEN_H
 
 #include "tuwen/base.h"
 #include "tuwen/encode.h"
+#include "tuwen/export.h"
 #include "tuwen/image.h"
 #include "tuwen/model.h"
 #include "tuwen/text.h"
