@@ -12,12 +12,22 @@
 #define AT(field) offsetof(cli_compute, field)
 const cli_option cli_compute_options[] = {
     {"model", 'm', CLI_TEXT, "FILE", "model file (default $TUWEN_MODEL)", AT(model), 0, 0},
-    {"backend", 0, CLI_TEXT, "NAME", "cpu", AT(backend), 0, 0},
-    {"device", 0, CLI_TEXT, "NAME", "cpu", AT(device), 0, 0},
+    {"backend", 0, CLI_TEXT, "NAME", "cpu or onnxruntime (cpu)", AT(backend), 0, 0},
+    {"device", 0, CLI_TEXT, "NAME", "of the backend", AT(device), 0, 0},
     {"precision", 0, CLI_CHOICE, "f32|f16|bf16|int8", "of the computation", AT(precision), 0, 0},
     {"threads", 't', CLI_INT, "N", "threads (all processors)", AT(threads), 0, 1024},
     {"batch", 'b', CLI_INT, "N", "most items computed at once (8)", AT(batch), 1, 4096},
     {"batch-size", 0, CLI_INT, "N", NULL, AT(batch), 1, 4096},
+    {"provider", 0, CLI_TEXT, "NAME", "of onnxruntime: cpu, cuda, tensorrt, openvino", AT(provider),
+     0, 0},
+    {"provider-option", 0, CLI_TEXTS, "K=V", "for the provider; may be repeated", AT(settings), 0,
+     0},
+    {"library", 0, CLI_TEXT, "PATH", "the runtime's library or its folder", AT(library), 0, 0},
+    {"graphs", 0, CLI_TEXT, "PREFIX", "ONNX graphs to run (written from the model)", AT(graphs), 0,
+     0},
+    {"allow-fallback", 0, CLI_FLAG, NULL, "let the runtime compute elsewhere than asked",
+     AT(allow_fallback), 0, 0},
+    {"openvino-device", 0, CLI_TEXT, "NAME", NULL, AT(device), 0, 0},
     {0}};
 const cli_option cli_thread_options[] = {
     {"threads", 't', CLI_INT, "N", "threads (all processors)", AT(threads), 0, 1024}, {0}};
@@ -138,16 +148,16 @@ int cli_open_pool(const cli_compute *options, tw_pool **out) {
     return tw_pool_create(options->threads, out, &err) == TW_OK ? CLI_CONTINUE : cli_fail(&err);
 }
 
-/* What other versions offer is refused in words, not ignored. */
+/* Wrong words are wrong usage; what is not on this machine fails later. */
 static int check_compute(const cli_compute *o) {
-    static const char *const precisions[] = {"f32", "f16", "bf16", "int8"};
-    if (o->backend && strcmp(o->backend, "cpu") != 0)
-        cli_error("--backend %s: not part of this version; there is cpu", o->backend);
-    else if (o->device && strcmp(o->device, "cpu") != 0)
-        cli_error("--device %s: not part of this version; there is cpu", o->device);
-    else if (o->precision > 1)
-        cli_error("--precision %s: not part of this version; the cpu backend computes in f32",
-                  precisions[o->precision - 1]);
+    bool known = !o->backend;
+    for (const char *const *name = tw_backend_names(); *name && !known; name++)
+        known = strcmp(o->backend, *name) == 0;
+    if (!known)
+        cli_error("--backend %s: not part of this version; there are cpu and onnxruntime",
+                  o->backend);
+    else if (o->precision == 4)
+        cli_error("--precision int8: not part of this version");
     else
         return CLI_CONTINUE;
     return CLI_USAGE;
@@ -182,6 +192,19 @@ static void print_used(const cli_session *s) {
               tw_model_arch(s->model)->name, recipe[0] ? "; " : "", recipe);
 }
 
+static void take_backend(const cli_compute *compute, tw_encoder_options *o) {
+    static const int precisions[] = {-1, TW_F32, TW_F16, TW_BF16};
+    o->backend = compute->backend;
+    o->device = compute->device;
+    o->provider = compute->provider;
+    o->library = compute->library;
+    o->graphs = compute->graphs;
+    o->precision = precisions[compute->precision];
+    o->settings = compute->settings.items;
+    o->n_settings = compute->settings.n;
+    o->allow_fallback = compute->allow_fallback;
+}
+
 static int open_encoder(cli_session *s, const cli_compute *compute, const cli_recipe *recipe,
                         cli_towers towers) {
     tw_error err = TW_ERROR_INIT;
@@ -209,6 +232,7 @@ static int open_encoder(cli_session *s, const cli_compute *compute, const cli_re
     options.vision_only = towers == CLI_VISION;
     options.text_only = towers == CLI_TEXT_TOWER;
     options.hooks = cli_hooks();
+    take_backend(compute, &options);
     cli_work_begin("pack", 0);
     tw_status status = tw_encoder_create(s->model, s->pool, &options, &s->encoder, &err);
     cli_work_end();
@@ -260,11 +284,19 @@ void cli_json_recipe(tw_buffer *b, const tw_recipe *r) {
 }
 
 void cli_json_used(tw_buffer *b, const cli_session *s, bool pictures) {
+    tw_used used = {sizeof used, "cpu", "", "cpu", "f32", ""};
+    if (s->encoder) tw_encoder_used(s->encoder, &used);
+    bool cpu = strcmp(used.backend, "cpu") == 0;
     tw_buffer_puts(b, "\"used\": {");
     tw_buffer_printf(b,
-                     "\"version\": \"%s\", \"backend\": \"cpu\", \"device\": \"cpu\", "
-                     "\"isa\": \"%s\", \"precision\": \"f32\"",
-                     tw_version(), tw_isa_name());
+                     "\"version\": \"%s\", \"backend\": \"%s\", \"device\": \"%s\", "
+                     "\"isa\": \"%s\", \"precision\": \"%s\"",
+                     tw_version(), used.backend, cpu ? "cpu" : used.device, tw_isa_name(),
+                     used.precision);
+    if (!cpu) {
+        cli_json_member(b, "runtime", used.runtime);
+        cli_json_member(b, "detail", used.detail);
+    }
     if (s->pool) tw_buffer_printf(b, ", \"threads\": %d", tw_pool_threads(s->pool));
     if (s->encoder) tw_buffer_printf(b, ", \"batch\": %d", s->batch);
     if (s->model) {

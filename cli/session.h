@@ -11,11 +11,14 @@
 /* --------------------------------------------------------------------------------- options */
 
 typedef struct cli_compute {
-    const char *model, *backend, *device;
+    const char *model, *backend, *device, *provider, *library, *graphs;
     int threads, precision, batch;
+    bool allow_fallback;
+    cli_texts settings;
 } cli_compute;
-extern const cli_option cli_compute_options[]; /* -m --backend --device -t --precision -b */
-extern const cli_option cli_thread_options[];  /* -t alone, of the same struct */
+/* -m -t -b --backend --device --precision --provider --provider-option --library --graphs … */
+extern const cli_option cli_compute_options[];
+extern const cli_option cli_thread_options[]; /* -t alone, of the same struct */
 
 typedef struct cli_report {
     bool json;

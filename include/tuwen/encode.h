@@ -17,13 +17,27 @@ typedef struct tw_encoder tw_encoder;
 
 typedef struct tw_encoder_options {
     size_t struct_size;
-    const char *backend; /* NULL or "cpu" */
+    const char *backend; /* NULL or "cpu"; "onnxruntime", … : tw_backend_names() */
     int32_t batch;       /* most items computed at once, 1..4096; 0 = 8 */
     bool vision_only, text_only; /* leave the other tower unpacked */
     const tw_hooks *hooks; /* may be NULL; progress of the long calls below; stays in use */
+    /* For backends that open another runtime; one that does not know an option refuses it. */
+    const char *device;    /* "CPU", "GPU.0", …; NULL = the backend's default */
+    const char *provider;  /* of ONNX Runtime: "cpu", "cuda", "tensorrt", "openvino", … */
+    const char *library;   /* the runtime's library or its folder; NULL = searched for */
+    const char *graphs;    /* PREFIX of PREFIX.img.*.onnx and PREFIX.txt.*.onnx, or one such file;
+                              NULL = written from the model for this run */
+    int precision;         /* of the computation: -1 = the backend's default, or TW_F32, … */
+    const char *const *settings; /* "key=value", handed to the runtime */
+    size_t n_settings;
+    bool allow_fallback;   /* let the runtime compute elsewhere than was asked for */
 } tw_encoder_options;
 
-#define TW_ENCODER_OPTIONS_INIT {sizeof(tw_encoder_options), 0, 0, false, false, 0}
+#define TW_ENCODER_OPTIONS_INIT                                                                    \
+    {sizeof(tw_encoder_options), 0, 0, false, false, 0, 0, 0, 0, 0, -1, 0, 0, false}
+
+/* The backends of this build, one word each, ended by NULL. */
+TW_API const char *const *tw_backend_names(void);
 
 /* Errors: TW_ERR_ARGUMENT, TW_ERR_UNSUPPORTED (backend), TW_ERR_NO_MEMORY. `options` may be NULL. */
 TW_API tw_status tw_encoder_create(const tw_model *model, tw_pool *pool,
@@ -34,6 +48,20 @@ TW_API void tw_encoder_free(tw_encoder *encoder);
 
 /* What is really used, one line: "cpu avx2, f32, 2 threads". Borrowed from the encoder. */
 TW_API const char *tw_encoder_description(const tw_encoder *encoder);
+
+/* The same in parts. */
+typedef struct tw_used {
+    size_t struct_size;
+    char backend[32];   /* "cpu" */
+    char runtime[32];   /* version of another runtime, "1.31.1"; empty when there is none */
+    char device[64];    /* "avx2"; of other runtimes what computes: "cpu", "cuda", "GPU.0" */
+    char precision[16]; /* "f32" */
+    char detail[128];   /* "2 threads" */
+} tw_used;
+
+#define TW_USED_INIT {sizeof(tw_used), "", "", "", "", ""}
+
+TW_API void tw_encoder_used(const tw_encoder *encoder, tw_used *out);
 
 /* Takes one named stage of a tower: x f32 [n_rows, n_columns], rows `ld` floats apart, borrowed for
  * the call. Names and shapes: docs/MODEL.md, named stages. */

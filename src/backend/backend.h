@@ -6,7 +6,7 @@
 #include "model/model.h"
 #include "tuwen/encode.h" /* tw_observer */
 
-#define TW_BACKEND_ABI 1u
+#define TW_BACKEND_ABI 2u
 
 typedef struct tw_backend_state tw_backend_state; /* each backend's own */
 
@@ -21,6 +21,13 @@ typedef struct tw_backend_options {
     int32_t max_batch;           /* pictures, or texts of full context length, at once */
     bool vision_only, text_only; /* the other tower is not loaded */
     const tw_hooks *hooks;       /* may be NULL */
+    /* What a backend does not know, or cannot do, it refuses by name; NULL, -1 and false: its own
+     * default. As in tw_encoder_options. */
+    const char *device, *provider, *library, *graphs;
+    int precision;
+    const char *const *settings; /* [n_settings] "key=value" for the runtime */
+    size_t n_settings;
+    bool allow_fallback;
 } tw_backend_options;
 
 typedef struct tw_backend {
@@ -34,8 +41,8 @@ typedef struct tw_backend {
     tw_status (*clone)(const tw_backend_state *state, tw_backend_state **out, tw_error *err);
     void (*close)(tw_backend_state *state);
 
-    /* "avx2, f32, 2 threads": what is really used, into buf. */
-    void (*describe)(const tw_backend_state *state, char *buf, size_t n_bytes);
+    /* What is really used: all of `used` but struct_size and backend. */
+    void (*describe)(const tw_backend_state *state, tw_used *used);
 
     /* pixels f32 [n, 3, R, R], n <= max_batch -> features f32 [n, E] */
     tw_status (*encode_pixels)(tw_backend_state *state, const float *pixels, size_t n,
@@ -51,6 +58,6 @@ typedef struct tw_backend {
     void (*observe)(tw_backend_state *state, tw_observer observer, void *user);
 } tw_backend;
 
-extern const tw_backend tw_backend_cpu;
+extern const tw_backend tw_backend_cpu, tw_backend_onnxruntime;
 
 #endif

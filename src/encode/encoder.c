@@ -10,7 +10,14 @@
 
 enum { DEFAULT_BATCH = 8, MAX_BATCH = 4096 };
 
-static const tw_backend *const backends[] = {&tw_backend_cpu};
+static const tw_backend *const backends[] = {&tw_backend_cpu, &tw_backend_onnxruntime};
+
+const char *const *tw_backend_names(void) {
+    static const char *const names[] = {"cpu", "onnxruntime", NULL};
+    return names;
+}
+
+static const char backend_list[] = "cpu and onnxruntime";
 
 static const tw_backend *find_backend(const char *name) {
     for (size_t i = 0; i < TW_COUNT(backends); i++)
@@ -19,35 +26,63 @@ static const tw_backend *find_backend(const char *name) {
 }
 
 static void describe(tw_encoder *e) {
-    int n = snprintf(e->description, sizeof e->description, "%s ", e->backend->name);
-    e->backend->describe(e->state, e->description + n, sizeof e->description - (size_t)n);
+    tw_used *u = &e->used;
+    *u = (tw_used)TW_USED_INIT;
+    snprintf(u->backend, sizeof u->backend, "%s", e->backend->name);
+    e->backend->describe(e->state, u);
+    snprintf(e->description, sizeof e->description, "%s%s%s %s, %s, %s", u->backend,
+             u->runtime[0] ? " " : "", u->runtime, u->device, u->precision, u->detail);
+}
+
+void tw_encoder_used(const tw_encoder *encoder, tw_used *out) {
+    size_t n = TW_MIN(out->struct_size, sizeof encoder->used);
+    memcpy((char *)out + sizeof out->struct_size,
+           (const char *)&encoder->used + sizeof out->struct_size, n - sizeof out->struct_size);
+}
+
+/* A caller built against an older header has a shorter struct: the rest keeps its default. */
+static tw_status take_options(const tw_encoder_options *from, tw_encoder_options *o,
+                              tw_error *err) {
+    *o = (tw_encoder_options)TW_ENCODER_OPTIONS_INIT;
+    if (from) memcpy(o, from, TW_MIN(from->struct_size, sizeof *o));
+    if (o->batch < 0 || o->batch > MAX_BATCH)
+        return tw_fail(err, TW_ERR_ARGUMENT, "batch: %d, expected 1 to %d", (int)o->batch,
+                       MAX_BATCH);
+    if (o->vision_only && o->text_only)
+        return tw_fail(err, TW_ERR_ARGUMENT,
+                       "encoder: vision_only and text_only exclude each other");
+    return TW_OK;
 }
 
 tw_status tw_encoder_create(const tw_model *model, tw_pool *pool, const tw_encoder_options *options,
                             tw_encoder **out, tw_error *err) {
-    static const tw_encoder_options defaults = TW_ENCODER_OPTIONS_INIT;
+    tw_encoder_options o;
     *out = NULL;
-    if (!options) options = &defaults;
-    if (!model || options->struct_size < sizeof *options)
-        return tw_fail(err, TW_ERR_ARGUMENT, "encoder: needs a model and options with struct_size");
-    if (options->batch < 0 || options->batch > MAX_BATCH)
-        return tw_fail(err, TW_ERR_ARGUMENT, "batch: %d, expected 1 to %d", (int)options->batch,
-                       MAX_BATCH);
-    if (options->vision_only && options->text_only)
-        return tw_fail(err, TW_ERR_ARGUMENT,
-                       "encoder: vision_only and text_only exclude each other");
-    const tw_backend *backend = find_backend(options->backend);
+    if (!model) return tw_fail(err, TW_ERR_ARGUMENT, "encoder: needs a model");
+    TW_TRY(take_options(options, &o, err));
+    const tw_backend *backend = find_backend(o.backend);
     if (!backend)
-        return tw_fail(err, TW_ERR_UNSUPPORTED, "backend '%s' is not in this build, which has cpu",
-                       options->backend);
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "backend '%s' is not in this build, which has %s",
+                       o.backend, backend_list);
     tw_encoder *e = calloc(1, sizeof *e);
     if (!e) return tw_fail_no_memory(err, sizeof *e);
     e->model = model;
     e->pool = pool;
     e->backend = backend;
-    e->batch = options->batch ? options->batch : DEFAULT_BATCH;
-    if (options->hooks) e->hooks = *options->hooks;
-    tw_backend_options b = {e->batch, options->vision_only, options->text_only, options->hooks};
+    e->batch = o.batch ? o.batch : DEFAULT_BATCH;
+    if (o.hooks) e->hooks = *o.hooks;
+    const tw_backend_options b = {.max_batch = e->batch,
+                                  .vision_only = o.vision_only,
+                                  .text_only = o.text_only,
+                                  .hooks = o.hooks,
+                                  .device = o.device,
+                                  .provider = o.provider,
+                                  .library = o.library,
+                                  .graphs = o.graphs,
+                                  .precision = o.precision,
+                                  .settings = o.settings,
+                                  .n_settings = o.n_settings,
+                                  .allow_fallback = o.allow_fallback};
     tw_status status = backend->open(model, pool, &b, &e->state, err);
     if (status != TW_OK) {
         free(e);

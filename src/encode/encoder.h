@@ -12,7 +12,8 @@ struct tw_encoder {
     tw_backend_state *state;
     int32_t batch;
     tw_hooks hooks; /* zeros when none were given */
-    char description[128];
+    tw_used used;
+    char description[sizeof(tw_used)];
 };
 
 /* NaN in every value: the mark of a row that could not be computed. */

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void close_state(tw_backend_state *s) {
     if (!s) return;
@@ -30,8 +31,23 @@ tw_status tw_cpu_open(const tw_model *model, tw_pool *pool, const tw_backend_opt
     return TW_OK;
 }
 
+/* What belongs to other runtimes is refused, not ignored. */
+static tw_status check_options(const tw_backend_options *o, tw_error *err) {
+    if (o->device && strcmp(o->device, "cpu") != 0)
+        return tw_fail(err, TW_ERR_ARGUMENT, "device %s: backend cpu has the device cpu",
+                       o->device);
+    if (o->precision != -1 && o->precision != TW_F32)
+        return tw_fail(err, TW_ERR_ARGUMENT, "backend cpu computes in f32");
+    if (o->provider || o->library || o->graphs || o->n_settings)
+        return tw_fail(err, TW_ERR_ARGUMENT,
+                       "backend cpu has no provider, library, graphs or provider options");
+    return TW_OK;
+}
+
 static tw_status open_state(const tw_model *model, tw_pool *pool, const tw_backend_options *options,
                             tw_backend_state **out, tw_error *err) {
+    *out = NULL;
+    TW_TRY(check_options(options, err));
     return tw_cpu_open(model, pool, options, tw_kernels_get(), out, err);
 }
 
@@ -47,9 +63,11 @@ static tw_status clone_state(const tw_backend_state *from, tw_backend_state **ou
     return TW_OK;
 }
 
-static void describe(const tw_backend_state *s, char *buf, size_t n_bytes) {
+static void describe(const tw_backend_state *s, tw_used *used) {
     int n = tw_pool_threads(s->pool);
-    snprintf(buf, n_bytes, "%s, f32, %d thread%s", s->kernels->name, n, n == 1 ? "" : "s");
+    snprintf(used->device, sizeof used->device, "%s", s->kernels->name);
+    snprintf(used->precision, sizeof used->precision, "f32");
+    snprintf(used->detail, sizeof used->detail, "%d thread%s", n, n == 1 ? "" : "s");
 }
 
 static tw_status encode_pixels(tw_backend_state *s, const float *pixels, size_t n, float *features,

@@ -1,0 +1,354 @@
+#include "backend/onnxruntime/session.h"
+
+#include "base/size.h"
+#include "tensor/tensor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_SETTINGS = 64 };
+
+/* "key=value" words as two lists. */
+typedef struct settings {
+    char *text[MAX_SETTINGS]; /* owns what the others point to */
+    const char *keys[MAX_SETTINGS], *values[MAX_SETTINGS];
+    size_t n;
+} settings;
+
+/* ---------------------------------------------------------------------------------- providers */
+
+typedef enum append_kind {
+    APPEND_NOTHING,
+    APPEND_CUDA,
+    APPEND_TENSORRT,
+    APPEND_OPENVINO
+} append_kind;
+
+typedef struct provider {
+    const char *word, *name; /* ours, and ONNX Runtime's */
+    append_kind kind;
+    const char *device_key; /* the setting that --device becomes */
+} provider;
+
+static const provider providers[] = {
+    {"cpu", "CPUExecutionProvider", APPEND_NOTHING, NULL},
+    {"cuda", "CUDAExecutionProvider", APPEND_CUDA, "device_id"},
+    {"tensorrt", "TensorrtExecutionProvider", APPEND_TENSORRT, "device_id"},
+    {"openvino", "OpenVINOExecutionProvider", APPEND_OPENVINO, "device_type"},
+};
+
+const char *tw_ort_provider_word(const tw_backend_options *o) {
+    return o->provider ? o->provider : "cpu";
+}
+
+static tw_status find_provider(const char *word, const provider **out, tw_error *err) {
+    for (size_t i = 0; i < TW_COUNT(providers); i++)
+        if (strcmp(word, providers[i].word) == 0) {
+            *out = &providers[i];
+            return TW_OK;
+        }
+    if (strcmp(word, "directml") == 0)
+        return tw_fail(err, TW_ERR_UNSUPPORTED,
+                       "provider directml: DirectML is part of Windows; on Linux there are cuda, "
+                       "tensorrt and openvino");
+    return tw_fail(err, TW_ERR_UNSUPPORTED,
+                   "provider '%s' is not known; there are cpu, cuda, tensorrt and openvino", word);
+}
+
+static void settings_free(settings *s) {
+    for (size_t i = 0; i < s->n; i++)
+        free(s->text[i]);
+    s->n = 0;
+}
+
+static tw_status settings_add(settings *s, const char *word, tw_error *err) {
+    const char *equals = strchr(word, '=');
+    if (!equals || equals == word)
+        return tw_fail(err, TW_ERR_ARGUMENT, "provider option '%s', expected KEY=VALUE", word);
+    if (s->n == MAX_SETTINGS)
+        return tw_fail(err, TW_ERR_LIMIT, "more than %d provider options", MAX_SETTINGS);
+    char *copy = strdup(word);
+    if (!copy) return tw_fail_no_memory(err, strlen(word));
+    copy[equals - word] = 0;
+    s->text[s->n] = copy;
+    s->keys[s->n] = copy;
+    s->values[s->n++] = copy + (equals - word) + 1;
+    return TW_OK;
+}
+
+static bool settings_have(const settings *s, const char *key) {
+    for (size_t i = 0; i < s->n; i++)
+        if (strcmp(s->keys[i], key) == 0) return true;
+    return false;
+}
+
+static tw_status settings_default(settings *s, const char *key, const char *value, tw_error *err) {
+    char word[128];
+    if (settings_have(s, key)) return TW_OK;
+    snprintf(word, sizeof word, "%s=%s", key, value);
+    return settings_add(s, word, err);
+}
+
+static tw_status take_settings(const provider *p, const tw_backend_options *o, int threads,
+                               settings *s, tw_error *err) {
+    char number[16];
+    snprintf(number, sizeof number, "%d", threads);
+    for (size_t i = 0; i < o->n_settings; i++)
+        TW_TRY(settings_add(s, o->settings[i], err));
+    if (o->device && p->device_key) TW_TRY(settings_default(s, p->device_key, o->device, err));
+    if (p->kind == APPEND_OPENVINO) {
+        TW_TRY(settings_default(s, "device_type", "CPU", err));
+        TW_TRY(settings_default(s, "num_of_threads", number, err));
+    }
+    /* The call that takes settings is the one that loads the library and says why it cannot. */
+    if (p->kind == APPEND_CUDA || p->kind == APPEND_TENSORRT)
+        TW_TRY(settings_default(s, "device_id", "0", err));
+    return TW_OK;
+}
+
+/* A build that does not list a provider would still load a file of another build lying beside it,
+ * and crash. */
+static tw_status check_listed(const provider *p, tw_error *err) {
+    char **names = NULL;
+    int n = 0;
+    bool listed = false;
+    TW_TRY(tw_ort_check(ORT(ORT_AVAILABLE_PROVIDERS, char ***, int *)(&names, &n), "onnxruntime",
+                        err));
+    for (int i = 0; i < n; i++)
+        listed |= strcmp(names[i], p->name) == 0;
+    TW_TRY(tw_ort_check(ORT(ORT_RELEASE_AVAILABLE_PROVIDERS, char **, int)(names, n), "onnxruntime",
+                        err));
+    if (listed) return TW_OK;
+    return tw_fail(err, TW_ERR_UNSUPPORTED,
+                   "provider %s: ONNX Runtime %s of %s was built without it (PyPI's %s has it)",
+                   p->word, tw_ort.version, tw_ort.path,
+                   p->kind == APPEND_OPENVINO ? "onnxruntime-openvino" : "onnxruntime-gpu");
+}
+
+static tw_status append_provider(tw_ort_handle options, const provider *p, const settings *s,
+                                 tw_error *err) {
+    char what[64];
+    int slot = p->kind == APPEND_CUDA ? ORT_APPEND_CUDA : ORT_APPEND_TENSORRT;
+    snprintf(what, sizeof what, "provider %s", p->word);
+    if (p->kind == APPEND_NOTHING) return TW_OK;
+    TW_TRY(check_listed(p, err));
+    if (p->kind == APPEND_OPENVINO)
+        return tw_ort_check(ORT(ORT_APPEND_OPENVINO, tw_ort_handle, const char *const *,
+                                const char *const *, size_t)(options, s->keys, s->values, s->n),
+                            what, err);
+    tw_ort_handle o = NULL;
+    TW_TRY(tw_ort_check(ORT(slot + 1, tw_ort_handle *)(&o), what, err));
+    tw_status status = tw_ort_check(ORT(slot + 2, tw_ort_handle, const char *const *,
+                                        const char *const *, size_t)(o, s->keys, s->values, s->n),
+                                    what, err);
+    if (status == TW_OK)
+        status = tw_ort_check(ORT(slot, tw_ort_handle, tw_ort_handle)(options, o), what, err);
+    ORT_RELEASE(slot + 4, o);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------ session */
+
+static tw_status make_options(const provider *p, const settings *s, int threads,
+                              tw_ort_handle options, tw_error *err) {
+#define SET(slot, type, value)                                                                     \
+    TW_TRY(tw_ort_check(ORT(slot, tw_ort_handle, type)(options, value), "onnxruntime", err))
+#define ENTRY(key, value)                                                                          \
+    TW_TRY(tw_ort_check(                                                                           \
+        ORT(ORT_ADD_CONFIG_ENTRY, tw_ort_handle, const char *, const char *)(options, key, value), \
+        "onnxruntime", err))
+    SET(ORT_SET_OPTIMIZATION_LEVEL, int, 99);
+    SET(ORT_SET_INTRA_THREADS, int, threads);
+    SET(ORT_SET_INTER_THREADS, int, 1);
+    ENTRY("session.intra_op.allow_spinning", "0");
+    if (tw_ort.api >= ORT_ASSIGNMENT_API) ENTRY("session.record_ep_graph_assignment_info", "1");
+#undef SET
+#undef ENTRY
+    return append_provider(options, p, s, err);
+}
+
+/* Name, type and extents of the only input, and name and type of the first output. */
+static tw_status describe_ends(tw_ort_session *s, int n_dims, tw_error *err) {
+    size_t n_in = 0, n_out = 0, rank = 0;
+    tw_ort_handle type = NULL, info = NULL;
+    tw_status status;
+    TW_TRY(tw_ort_check(ORT(ORT_INPUT_COUNT, tw_ort_handle, size_t *)(s->handle, &n_in), "graph",
+                        err));
+    TW_TRY(tw_ort_check(ORT(ORT_OUTPUT_COUNT, tw_ort_handle, size_t *)(s->handle, &n_out), "graph",
+                        err));
+    if (n_in != 1 || n_out < 1)
+        return tw_fail(err, TW_ERR_MISMATCH,
+                       "the graph has %zu inputs and %zu outputs, expected one tower: one input",
+                       n_in, n_out);
+    TW_TRY(tw_ort_check(ORT(ORT_INPUT_NAME, tw_ort_handle, size_t, tw_ort_handle,
+                            char **)(s->handle, 0, tw_ort.allocator, &s->input),
+                        "graph", err));
+    TW_TRY(tw_ort_check(ORT(ORT_OUTPUT_NAME, tw_ort_handle, size_t, tw_ort_handle,
+                            char **)(s->handle, 0, tw_ort.allocator, &s->output),
+                        "graph", err));
+    TW_TRY(tw_ort_check(
+        ORT(ORT_INPUT_TYPE_INFO, tw_ort_handle, size_t, tw_ort_handle *)(s->handle, 0, &type),
+        "graph", err));
+    TW_CHECK(tw_ort_check(ORT(ORT_CAST_TO_TENSOR_INFO, tw_ort_handle, tw_ort_handle *)(type, &info),
+                          "graph", err));
+    if (info) {
+        TW_CHECK(tw_ort_check(ORT(ORT_ELEMENT_TYPE, tw_ort_handle, int *)(info, &s->input_type),
+                              "graph", err));
+        TW_CHECK(tw_ort_check(ORT(ORT_DIMENSIONS_COUNT, tw_ort_handle, size_t *)(info, &rank),
+                              "graph", err));
+    }
+    if (!info || rank != (size_t)n_dims) {
+        status = tw_fail(err, TW_ERR_MISMATCH, "input '%s' has %zu extents, expected %d", s->input,
+                         rank, n_dims);
+        goto done;
+    }
+    s->n_dims = n_dims;
+    TW_CHECK(tw_ort_check(
+        ORT(ORT_DIMENSIONS, tw_ort_handle, int64_t *, size_t)(info, s->dims, rank), "graph", err));
+done:
+    ORT_RELEASE(ORT_RELEASE_TYPE_INFO, type);
+    return status;
+}
+
+/* How many nodes of the graph run where. */
+static tw_status count_nodes(tw_ort_session *s, const provider *p, tw_error *err) {
+    tw_ort_handle *parts = NULL;
+    size_t n = 0;
+    s->knows_nodes = tw_ort.api >= ORT_ASSIGNMENT_API;
+    if (!s->knows_nodes) return TW_OK;
+    TW_TRY(tw_ort_check(
+        ORT(ORT_GRAPH_ASSIGNMENT, tw_ort_handle, tw_ort_handle **, size_t *)(s->handle, &parts, &n),
+        "node assignment", err));
+    for (size_t i = 0; i < n; i++) {
+        const char *name = NULL;
+        tw_ort_handle *nodes = NULL;
+        size_t n_nodes = 0;
+        TW_TRY(tw_ort_check(ORT(ORT_ASSIGNMENT_NAME, tw_ort_handle, const char **)(parts[i], &name),
+                            "node assignment", err));
+        TW_TRY(tw_ort_check(ORT(ORT_ASSIGNMENT_NODES, tw_ort_handle, tw_ort_handle **,
+                                size_t *)(parts[i], &nodes, &n_nodes),
+                            "node assignment", err));
+        s->n_nodes += n_nodes;
+        if (name && strcmp(name, p->name) == 0) s->n_provider_nodes += n_nodes;
+    }
+    return TW_OK;
+}
+
+static tw_status check_fallback(const tw_ort_session *s, const provider *p,
+                                const tw_backend_options *o, tw_error *err) {
+    if (p->kind == APPEND_NOTHING || o->allow_fallback || !s->knows_nodes || s->n_provider_nodes)
+        return TW_OK;
+    return tw_fail(
+        err, TW_ERR_UNSUPPORTED,
+        "provider %s takes none of the graph's %zu nodes: all would run on ONNX Runtime's "
+        "CPU provider (--allow-fallback permits that)",
+        p->word, s->n_nodes);
+}
+
+static tw_status load(const char *path, int n_dims, const tw_backend_options *o, int threads,
+                      tw_ort_session *s, tw_error *err) {
+    const provider *p = NULL;
+    settings words = {0};
+    tw_ort_handle options = NULL;
+    tw_status status;
+    TW_TRY(find_provider(tw_ort_provider_word(o), &p, err));
+    tw_ort_forget_log();
+    TW_CHECK(take_settings(p, o, threads, &words, err));
+    TW_CHECK(tw_ort_check(ORT(ORT_CREATE_SESSION_OPTIONS, tw_ort_handle *)(&options), "onnxruntime",
+                          err));
+    TW_CHECK(make_options(p, &words, threads, options, err));
+    TW_CHECK(tw_ort_check(ORT(ORT_CREATE_SESSION, tw_ort_handle, const char *, tw_ort_handle,
+                              tw_ort_handle *)(tw_ort.env, path, options, &s->handle),
+                          path, err));
+    TW_CHECK(describe_ends(s, n_dims, err));
+    TW_CHECK(count_nodes(s, p, err));
+    TW_CHECK(check_fallback(s, p, o, err));
+done:
+    if (options) ORT_RELEASE(ORT_RELEASE_SESSION_OPTIONS, options);
+    settings_free(&words);
+    return status;
+}
+
+tw_status tw_ort_session_open(const char *path, int n_dims, const tw_backend_options *options,
+                              int threads, tw_ort_session *out, tw_error *err) {
+    *out = (tw_ort_session){0};
+    tw_status status = load(path, n_dims, options, threads, out, err);
+    if (status != TW_OK) tw_ort_session_close(out);
+    return status;
+}
+
+static void free_name(char *name) {
+    if (name) (void)ORT(ORT_ALLOCATOR_FREE, tw_ort_handle, void *)(tw_ort.allocator, name);
+}
+
+void tw_ort_session_close(tw_ort_session *s) {
+    if (!tw_ort.table) return;
+    free_name(s->input);
+    free_name(s->output);
+    if (s->handle) ORT_RELEASE(ORT_RELEASE_SESSION, s->handle);
+    *s = (tw_ort_session){0};
+}
+
+/* ---------------------------------------------------------------------------------------- run */
+
+static size_t type_bytes(int type) {
+    return type == ORT_I64 ? 8 : type == ORT_F16 ? 2 : 4;
+}
+
+static tw_status take_features(tw_ort_handle value, size_t n, size_t dim, float *features,
+                               tw_error *err) {
+    tw_ort_handle info = NULL;
+    size_t count = 0;
+    int type = 0;
+    void *data = NULL;
+    tw_status status;
+    TW_TRY(
+        tw_ort_check(ORT(ORT_TENSOR_TYPE_AND_SHAPE, tw_ort_handle, tw_ort_handle *)(value, &info),
+                     "output", err));
+    TW_CHECK(
+        tw_ort_check(ORT(ORT_ELEMENT_COUNT, tw_ort_handle, size_t *)(info, &count), "output", err));
+    TW_CHECK(tw_ort_check(ORT(ORT_ELEMENT_TYPE, tw_ort_handle, int *)(info, &type), "output", err));
+    TW_CHECK(
+        tw_ort_check(ORT(ORT_TENSOR_DATA, tw_ort_handle, void **)(value, &data), "output", err));
+    if (count < n * dim || count % dim || (type != ORT_F32 && type != ORT_F16)) {
+        status =
+            tw_fail(err, TW_ERR_MISMATCH,
+                    "the graph gives %zu values of type %d, expected %zu rows of %zu f32 or f16",
+                    count, type, n, dim);
+        goto done;
+    }
+    tw_tensor t = {.dtype = type == ORT_F32 ? TW_F32 : TW_F16,
+                   .n_dims = 1,
+                   .shape = {(int64_t)(n * dim)},
+                   .stride = {1},
+                   .data = data};
+    tw_tensor_to_f32(&t, features);
+done:
+    ORT_RELEASE(ORT_RELEASE_TENSOR_INFO, info);
+    return status;
+}
+
+tw_status tw_ort_session_run(const tw_ort_session *s, void *data, const int64_t *dims, size_t n,
+                             size_t dim, float *features, tw_error *err) {
+    tw_ort_handle in = NULL, out = NULL;
+    const char *input = s->input, *output = s->output;
+    size_t n_bytes = type_bytes(s->input_type);
+    tw_status status;
+    for (int i = 0; i < s->n_dims; i++)
+        n_bytes *= (size_t)dims[i];
+    TW_TRY(tw_ort_check(ORT(ORT_CREATE_TENSOR_WITH_DATA, tw_ort_handle, void *, size_t,
+                            const int64_t *, size_t, int,
+                            tw_ort_handle *)(tw_ort.cpu_memory, data, n_bytes, dims,
+                                             (size_t)s->n_dims, s->input_type, &in),
+                        "input", err));
+    TW_CHECK(tw_ort_check(ORT(ORT_RUN, tw_ort_handle, tw_ort_handle, const char *const *,
+                              const tw_ort_handle *, size_t, const char *const *, size_t,
+                              tw_ort_handle *)(s->handle, NULL, &input, &in, 1, &output, 1, &out),
+                          "onnxruntime", err));
+    TW_CHECK(take_features(out, n, dim, features, err));
+done:
+    if (out) ORT_RELEASE(ORT_RELEASE_VALUE, out);
+    if (in) ORT_RELEASE(ORT_RELEASE_VALUE, in);
+    return status;
+}

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Fetches the shared libraries of other runtimes from their wheels on PyPI, for tests and trials:
+# fetch_runtimes.sh FOLDER [onnxruntime|onnxruntime-openvino|openvino]…
+# Each is unpacked to FOLDER/NAME/; nothing of Python in it is used. Needs python3 with pip here.
+set -eu
+folder=$1
+shift
+names=${*:-onnxruntime openvino}
+
+# NAME: package, version, folder of the libraries inside the wheel.
+wheel_of() {
+    case $1 in
+    onnxruntime) echo "onnxruntime 1.31.1 onnxruntime/capi" ;;
+    onnxruntime-openvino) echo "onnxruntime-openvino 1.24.1 onnxruntime/capi" ;;
+    openvino) echo "openvino 2026.4.1 openvino/libs" ;;
+    *) echo "fetch_runtimes.sh: no runtime '$1'; there are onnxruntime, onnxruntime-openvino, openvino" >&2; return 1 ;;
+    esac
+}
+
+for name in $names; do
+    wheel=$(wheel_of "$name")
+    # shellcheck disable=SC2086
+    set -- $wheel
+    target=$folder/$name
+    if [ -f "$target/version" ] && [ "$(cat "$target/version")" = "$2" ]; then
+        echo "$name $2: there already, $target"
+        continue
+    fi
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+    python3 -m pip download --quiet --no-deps --only-binary :all: -d "$scratch" "$1==$2"
+    python3 -m zipfile -e "$scratch"/*.whl "$scratch/unpacked"
+    rm -rf "$target"
+    mkdir -p "$target"
+    find "$scratch/unpacked/$3" -maxdepth 1 -name '*.so*' ! -name '*pybind*' -exec mv {} "$target/" \;
+    echo "$2" >"$target/version"
+    rm -rf "$scratch"
+    echo "$name $2: $target"
+done
