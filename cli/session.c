@@ -12,7 +12,7 @@
 #define AT(field) offsetof(cli_compute, field)
 const cli_option cli_compute_options[] = {
     {"model", 'm', CLI_TEXT, "FILE", "model file (default $TUWEN_MODEL)", AT(model), 0, 0},
-    {"backend", 0, CLI_TEXT, "NAME", "cpu or onnxruntime (cpu)", AT(backend), 0, 0},
+    {"backend", 0, CLI_TEXT, "NAME", "cpu, onnxruntime or openvino (cpu)", AT(backend), 0, 0},
     {"device", 0, CLI_TEXT, "NAME", "of the backend", AT(device), 0, 0},
     {"precision", 0, CLI_CHOICE, "f32|f16|bf16|int8", "of the computation", AT(precision), 0, 0},
     {"threads", 't', CLI_INT, "N", "threads (all processors)", AT(threads), 0, 1024},
@@ -20,7 +20,7 @@ const cli_option cli_compute_options[] = {
     {"batch-size", 0, CLI_INT, "N", NULL, AT(batch), 1, 4096},
     {"provider", 0, CLI_TEXT, "NAME", "of onnxruntime: cpu, cuda, tensorrt, openvino", AT(provider),
      0, 0},
-    {"provider-option", 0, CLI_TEXTS, "K=V", "for the provider; may be repeated", AT(settings), 0,
+    {"provider-option", 0, CLI_TEXTS, "K=V", "for the runtime; may be repeated", AT(settings), 0,
      0},
     {"library", 0, CLI_TEXT, "PATH", "the runtime's library or its folder", AT(library), 0, 0},
     {"graphs", 0, CLI_TEXT, "PREFIX", "ONNX graphs to run (written from the model)", AT(graphs), 0,
@@ -154,7 +154,7 @@ static int check_compute(const cli_compute *o) {
     for (const char *const *name = tw_backend_names(); *name && !known; name++)
         known = strcmp(o->backend, *name) == 0;
     if (!known)
-        cli_error("--backend %s: not part of this version; there are cpu and onnxruntime",
+        cli_error("--backend %s: not part of this version; there are cpu, onnxruntime and openvino",
                   o->backend);
     else if (o->precision == 4)
         cli_error("--precision int8: not part of this version");

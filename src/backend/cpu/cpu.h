@@ -41,35 +41,35 @@ typedef struct tw_bottleneck {
 } tw_bottleneck;
 
 typedef struct tw_vit {
-    tw_matrix patch;               /* [W, 3*p*p], columns in (channel, y, x) order */
-    float *class_row;              /* [W], position row 0 already added */
-    float *position;               /* [g*g, W], of the patches */
+    tw_matrix patch;  /* [W, 3*p*p], columns in (channel, y, x) order */
+    float *class_row; /* [W], position row 0 already added */
+    float *position;  /* [g*g, W], of the patches */
     tw_norm pre, post;
-    tw_block *blocks;              /* [n_layers] */
-    tw_matrix projection;          /* [E, W] */
+    tw_block *blocks;     /* [n_layers] */
+    tw_matrix projection; /* [E, W] */
 } tw_vit;
 
 typedef struct tw_resnet {
     tw_conv stem[3];
     tw_bottleneck *blocks;
     size_t n_blocks;
-    float *position;               /* [g*g + 1, 32w] */
-    tw_matrix q, k, v, out;        /* attention pool */
+    float *position;        /* [g*g + 1, 32w] */
+    tw_matrix q, k, v, out; /* attention pool */
 } tw_resnet;
 
 typedef struct tw_bert {
-    float *position;               /* [n_positions, W], token type row 0 not included */
-    float *type;                   /* [W], row 0 */
+    float *position; /* [n_positions, W], token type row 0 not included */
+    float *type;     /* [W], row 0 */
     tw_norm embed_norm;
-    tw_block *blocks;              /* [n_layers] */
-    tw_matrix projection;          /* [E, W] */
+    tw_block *blocks;     /* [n_layers] */
+    tw_matrix projection; /* [E, W] */
 } tw_bert;
 
 typedef struct tw_clip_text {
-    float *position;               /* [n_positions, W] */
-    tw_block *blocks;              /* [n_layers] */
+    float *position;  /* [n_positions, W] */
+    tw_block *blocks; /* [n_layers] */
     tw_norm final;
-    tw_matrix projection;          /* [E, W] */
+    tw_matrix projection; /* [E, W] */
 } tw_clip_text;
 
 /* What clones share. Every allocation is remembered in `owned`. */
@@ -122,7 +122,9 @@ tw_status tw_scratch_reset(tw_backend_state *s, size_t n_floats, tw_error *err);
 /* Carves n floats at a 64-byte boundary; the total was asked for by tw_scratch_reset(). */
 float *tw_scratch_take(tw_backend_state *s, size_t n);
 /* The room a carve of n floats takes. */
-static inline size_t tw_scratch_room(size_t n) { return (n + 15) / 16 * 16; }
+static inline size_t tw_scratch_room(size_t n) {
+    return (n + 15) / 16 * 16;
+}
 
 /* C = act(A W^T + bias) + residual over all threads; `relu` last. */
 typedef struct tw_product {
@@ -160,14 +162,14 @@ typedef struct tw_sequences {
 } tw_sequences;
 
 typedef struct tw_transformer {
-    const char *stage;      /* observer's name of block i is "STAGE.i" */
+    const char *stage; /* observer's name of block i is "STAGE.i" */
     const tw_block *blocks;
     int n_layers;
     size_t width, mlp_width, n_heads;
     tw_act act;
     float eps;
-    bool post_norm;         /* BERT: LayerNorm after the residual sum */
-    bool causal;            /* a row sees itself and the rows before it; needs last_wanted */
+    bool post_norm; /* BERT: LayerNorm after the residual sum */
+    bool causal;    /* a row sees itself and the rows before it; needs last_wanted */
 } tw_transformer;
 
 /* Floats of scratch that tw_run_transformer() carves. */

@@ -1,17 +1,12 @@
-#define _XOPEN_SOURCE 700 /* realpath */
-
 #include "backend/onnxruntime/api.h"
 
+#include "backend/library.h"
 #include "base/size.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 tw_ort_runtime tw_ort;
 
@@ -108,50 +103,6 @@ tw_status tw_ort_check(tw_ort_handle status, const char *what, tw_error *err) {
 
 /* ------------------------------------------------------------------------------------ opening */
 
-/* The library in a folder: libonnxruntime.so, or the one with the largest version by name. */
-static bool find_in_folder(const char *folder, char *path, size_t n) {
-    DIR *dir = opendir(folder);
-    char best[256] = "";
-    if (!dir) return false;
-    for (const struct dirent *e; (e = readdir(dir));)
-        if (strncmp(e->d_name, "libonnxruntime.so", 17) == 0 && strlen(e->d_name) < sizeof best &&
-            strcmp(e->d_name, best) > 0)
-            snprintf(best, sizeof best, "%s", e->d_name);
-    closedir(dir);
-    return best[0] && (size_t)snprintf(path, n, "%s/%s", folder, best) < n;
-}
-
-/* Providers are searched beside the path that is opened, so links are resolved first. */
-static void *open_library(const char *library, char *path, size_t n, tw_error *err) {
-    struct stat st;
-    char found[512], resolved[PATH_MAX];
-    if (!library) {
-        snprintf(path, n, "libonnxruntime.so.1");
-        void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-        if (!handle)
-            tw_fail(err, TW_ERR_UNSUPPORTED,
-                    "backend onnxruntime: libonnxruntime.so.1 is not installed; give its file or "
-                    "folder with --library or TUWEN_ONNXRUNTIME (it is in PyPI's onnxruntime, in "
-                    "onnxruntime/capi, and in ONNX Runtime's releases)");
-        return handle;
-    }
-    if (stat(library, &st) == 0 && S_ISDIR(st.st_mode)) {
-        if (!find_in_folder(library, found, sizeof found)) {
-            tw_fail(err, TW_ERR_UNSUPPORTED, "%s: no libonnxruntime.so* in this folder", library);
-            return NULL;
-        }
-        library = found;
-    }
-    if (!realpath(library, resolved) || strlen(resolved) >= n) {
-        tw_fail(err, TW_ERR_UNSUPPORTED, "%s: no such library", library);
-        return NULL;
-    }
-    snprintf(path, n, "%s", resolved);
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!handle) tw_fail(err, TW_ERR_UNSUPPORTED, "%s", dlerror());
-    return handle;
-}
-
 static tw_status take_table(void *handle, const char *path, tw_error *err) {
     typedef struct api_base {
         const tw_ort_function *(*get_api)(uint32_t version);
@@ -188,9 +139,13 @@ static tw_status create_environment(tw_error *err) {
 }
 
 static tw_status open_once(const char *library, tw_error *err) {
+    static const char *const names[] = {"libonnxruntime.so.1", "libonnxruntime.so", NULL};
+    static const tw_library_place place = {
+        "onnxruntime", "TUWEN_ONNXRUNTIME", names, "libonnxruntime.so",
+        "PyPI's onnxruntime, in onnxruntime/capi, and in ONNX Runtime's releases"};
     char path[sizeof tw_ort.path];
-    void *handle = open_library(library, path, sizeof path, err);
-    if (!handle) return TW_ERR_UNSUPPORTED;
+    void *handle = NULL;
+    TW_TRY(tw_library_open(&place, library, &handle, path, sizeof path, err));
     TW_TRY(take_table(handle, path, err));
     tw_status status = create_environment(err);
     if (status != TW_OK) {
@@ -204,8 +159,6 @@ static tw_status open_once(const char *library, tw_error *err) {
 /* What is open stays open: a runtime's threads outlive its handle. */
 tw_status tw_ort_open(const char *library, tw_error *err) {
     static char chosen[512];
-    const char *variable = getenv("TUWEN_ONNXRUNTIME");
-    if (!library && variable && variable[0]) library = variable;
     tw_status status = TW_OK;
     pthread_mutex_lock(&lock);
     if (!tw_ort.path[0]) {

@@ -4,10 +4,7 @@
 #include "backend/onnxruntime/session.h"
 
 #include "base/pool.h"
-#include "base/size.h"
-#include "tensor/tensor.h"
 
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,26 +36,7 @@ static tw_status open_tower(const tw_model *model, bool image, const tw_backend_
     TW_TRY(tw_graph_file_open(model, image, o, &file, err));
     tw_status status = tw_ort_session_open(file.path, image ? 4 : 2, o, threads, out, err);
     tw_graph_file_close(&file);
-    return status;
-}
-
-static tw_status check_types(const tw_model *model, const towers *t, tw_error *err) {
-    const tw_ort_session *i = &t->image, *x = &t->text;
-    int64_t r = model->arch.vision.image_size;
-    if (i->handle && i->input_type != ORT_F32 && i->input_type != ORT_F16)
-        return tw_fail(err, TW_ERR_MISMATCH, "input '%s' has type %d, expected f32 or f16",
-                       i->input, i->input_type);
-    if (i->handle && ((i->dims[1] > 0 && i->dims[1] != 3) || (i->dims[2] > 0 && i->dims[2] != r) ||
-                      (i->dims[3] > 0 && i->dims[3] != r)))
-        return tw_fail(err, TW_ERR_MISMATCH,
-                       "input '%s' takes pictures of %lld x %lld x %lld, the model "
-                       "has 3 x %lld x %lld",
-                       i->input, (long long)i->dims[1], (long long)i->dims[2],
-                       (long long)i->dims[3], (long long)r, (long long)r);
-    if (x->handle && x->input_type != ORT_I64 && x->input_type != ORT_I32)
-        return tw_fail(err, TW_ERR_MISMATCH, "input '%s' has type %d, expected i64 or i32",
-                       x->input, x->input_type);
-    return TW_OK;
+    return status == TW_OK ? tw_graph_input_check(&out->takes, out->input, model, err) : status;
 }
 
 static void describe_towers(towers *t, const tw_backend_options *o, int threads) {
@@ -86,7 +64,6 @@ static tw_status open_towers(const tw_model *model, const tw_backend_options *o,
         TW_TRY(open_tower(model, true, o, threads, &t->image, err));
     if (model->arch.text.kind != TW_TEXT_NONE && !o->vision_only)
         TW_TRY(open_tower(model, false, o, threads, &t->text, err));
-    TW_TRY(check_types(model, t, err));
     describe_towers(t, o, threads);
     return TW_OK;
 }
@@ -135,100 +112,20 @@ static void describe(const tw_backend_state *s, tw_used *used) {
     memcpy(used->detail, u->detail, sizeof used->detail);
 }
 
-/* How many rows a run takes: as many as there are, or what the graph was made for. */
-static size_t rows_a_run(const tw_ort_session *session, size_t n) {
-    return session->dims[0] > 0 ? (size_t)session->dims[0] : n;
-}
-
-/* `n` rows of `columns` values into a run's input of `rows` rows, zeros after them. */
-static void *make_input(const tw_ort_session *session, const float *from, size_t n, size_t rows,
-                        size_t columns) {
-    size_t size = session->input_type == ORT_F16 ? 2 : 4;
-    uint8_t *data = calloc(rows * columns, size);
-    if (!data) return NULL;
-    if (size == 4) {
-        memcpy(data, from, n * columns * sizeof *from);
-        return data;
-    }
-    for (size_t i = 0; i < n * columns; i++) {
-        uint16_t h = tw_f32_to_f16(from[i]);
-        memcpy(data + 2 * i, &h, sizeof h);
-    }
-    return data;
-}
-
 static tw_status encode_pixels(tw_backend_state *s, const float *pixels, size_t n, float *features,
                                tw_error *err) {
-    const tw_ort_session *session = &s->towers->image;
-    size_t r = (size_t)s->model->arch.vision.image_size, columns = 3 * r * r;
-    size_t dim = (size_t)s->model->arch.embed_dim;
-    if (!session->handle)
-        return tw_fail(err, TW_ERR_UNSUPPORTED, "this encoder has no image tower");
-    for (size_t i = 0; i < n;) {
-        size_t rows = rows_a_run(session, n - i), now = TW_MIN(rows, n - i);
-        const int64_t dims[] = {(int64_t)rows, 3, (int64_t)r, (int64_t)r};
-        void *data = make_input(session, pixels + i * columns, now, rows, columns);
-        if (!data) return tw_fail_no_memory(err, rows * columns * sizeof *pixels);
-        tw_status status =
-            tw_ort_session_run(session, data, dims, now, dim, features + i * dim, err);
-        free(data);
-        if (status != TW_OK) return status;
-        i += now;
-    }
-    return TW_OK;
+    tw_ort_session *t = &s->towers->image;
+    if (!t->handle) return tw_fail(err, TW_ERR_UNSUPPORTED, "this encoder has no image tower");
+    return tw_graph_encode_pixels(&t->takes, tw_ort_session_run, t, s->model, pixels, n, features,
+                                  err);
 }
 
-/* Rows [begin, begin + n) as zero-padded ids of the session's type, [rows, length]. */
-static void *make_ids(const tw_ort_session *session, const tw_token_rows *all, size_t begin,
-                      size_t n, size_t rows, size_t length) {
-    bool wide = session->input_type == ORT_I64;
-    uint8_t *data = calloc(rows * length, wide ? 8 : 4);
-    if (!data) return NULL;
-    for (size_t i = 0; i < n; i++) {
-        const int32_t *ids = all->ids + all->offset[begin + i];
-        size_t n_ids = all->offset[begin + i + 1] - all->offset[begin + i];
-        for (size_t k = 0; k < n_ids; k++) {
-            int64_t id = ids[k];
-            if (wide)
-                memcpy(data + 8 * (i * length + k), &id, sizeof id);
-            else
-                memcpy(data + 4 * (i * length + k), &ids[k], sizeof ids[k]);
-        }
-    }
-    return data;
-}
-
-/* The longest of rows [begin, begin + n). */
-static size_t longest_row(const tw_token_rows *rows, size_t begin, size_t n) {
-    size_t longest = 1;
-    for (size_t i = begin; i < begin + n; i++)
-        longest = TW_MAX(longest, rows->offset[i + 1] - rows->offset[i]);
-    return longest;
-}
-
-static tw_status encode_tokens(tw_backend_state *s, const tw_token_rows *all, float *features,
+static tw_status encode_tokens(tw_backend_state *s, const tw_token_rows *rows, float *features,
                                tw_error *err) {
-    const tw_ort_session *session = &s->towers->text;
-    size_t dim = (size_t)s->model->arch.embed_dim;
-    if (!session->handle) return tw_fail(err, TW_ERR_UNSUPPORTED, "this encoder has no text tower");
-    for (size_t i = 0; i < all->n;) {
-        size_t most = TW_MIN(all->n - i, (size_t)s->max_batch);
-        size_t rows = rows_a_run(session, most), now = TW_MIN(rows, most);
-        size_t length = longest_row(all, i, now);
-        if (session->dims[1] > 0 && length > (size_t)session->dims[1])
-            return tw_fail(err, TW_ERR_LIMIT, "a text of %zu tokens, the graph takes %lld", length,
-                           (long long)session->dims[1]);
-        if (session->dims[1] > 0) length = (size_t)session->dims[1];
-        const int64_t dims[] = {(int64_t)rows, (int64_t)length};
-        void *ids = make_ids(session, all, i, now, rows, length);
-        if (!ids) return tw_fail_no_memory(err, rows * length * 8);
-        tw_status status =
-            tw_ort_session_run(session, ids, dims, now, dim, features + i * dim, err);
-        free(ids);
-        if (status != TW_OK) return status;
-        i += now;
-    }
-    return TW_OK;
+    tw_ort_session *t = &s->towers->text;
+    if (!t->handle) return tw_fail(err, TW_ERR_UNSUPPORTED, "this encoder has no text tower");
+    return tw_graph_encode_tokens(&t->takes, tw_ort_session_run, t, s->model, (size_t)s->max_batch,
+                                  rows, features, err);
 }
 
 const tw_backend tw_backend_onnxruntime = {

@@ -1,20 +1,12 @@
 #include "backend/onnxruntime/session.h"
 
+#include "backend/settings.h"
 #include "base/size.h"
 #include "tensor/tensor.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MAX_SETTINGS = 64 };
-
-/* "key=value" words as two lists. */
-typedef struct settings {
-    char *text[MAX_SETTINGS]; /* owns what the others point to */
-    const char *keys[MAX_SETTINGS], *values[MAX_SETTINGS];
-    size_t n;
-} settings;
 
 /* ---------------------------------------------------------------------------------- providers */
 
@@ -56,54 +48,19 @@ static tw_status find_provider(const char *word, const provider **out, tw_error 
                    "provider '%s' is not known; there are cpu, cuda, tensorrt and openvino", word);
 }
 
-static void settings_free(settings *s) {
-    for (size_t i = 0; i < s->n; i++)
-        free(s->text[i]);
-    s->n = 0;
-}
-
-static tw_status settings_add(settings *s, const char *word, tw_error *err) {
-    const char *equals = strchr(word, '=');
-    if (!equals || equals == word)
-        return tw_fail(err, TW_ERR_ARGUMENT, "provider option '%s', expected KEY=VALUE", word);
-    if (s->n == MAX_SETTINGS)
-        return tw_fail(err, TW_ERR_LIMIT, "more than %d provider options", MAX_SETTINGS);
-    char *copy = strdup(word);
-    if (!copy) return tw_fail_no_memory(err, strlen(word));
-    copy[equals - word] = 0;
-    s->text[s->n] = copy;
-    s->keys[s->n] = copy;
-    s->values[s->n++] = copy + (equals - word) + 1;
-    return TW_OK;
-}
-
-static bool settings_have(const settings *s, const char *key) {
-    for (size_t i = 0; i < s->n; i++)
-        if (strcmp(s->keys[i], key) == 0) return true;
-    return false;
-}
-
-static tw_status settings_default(settings *s, const char *key, const char *value, tw_error *err) {
-    char word[128];
-    if (settings_have(s, key)) return TW_OK;
-    snprintf(word, sizeof word, "%s=%s", key, value);
-    return settings_add(s, word, err);
-}
-
 static tw_status take_settings(const provider *p, const tw_backend_options *o, int threads,
-                               settings *s, tw_error *err) {
+                               tw_settings *s, tw_error *err) {
     char number[16];
     snprintf(number, sizeof number, "%d", threads);
-    for (size_t i = 0; i < o->n_settings; i++)
-        TW_TRY(settings_add(s, o->settings[i], err));
-    if (o->device && p->device_key) TW_TRY(settings_default(s, p->device_key, o->device, err));
+    TW_TRY(tw_settings_add_all(s, o->settings, o->n_settings, err));
+    if (o->device && p->device_key) TW_TRY(tw_settings_default(s, p->device_key, o->device, err));
     if (p->kind == APPEND_OPENVINO) {
-        TW_TRY(settings_default(s, "device_type", "CPU", err));
-        TW_TRY(settings_default(s, "num_of_threads", number, err));
+        TW_TRY(tw_settings_default(s, "device_type", "CPU", err));
+        TW_TRY(tw_settings_default(s, "num_of_threads", number, err));
     }
     /* The call that takes settings is the one that loads the library and says why it cannot. */
     if (p->kind == APPEND_CUDA || p->kind == APPEND_TENSORRT)
-        TW_TRY(settings_default(s, "device_id", "0", err));
+        TW_TRY(tw_settings_default(s, "device_id", "0", err));
     return TW_OK;
 }
 
@@ -126,7 +83,7 @@ static tw_status check_listed(const provider *p, tw_error *err) {
                    p->kind == APPEND_OPENVINO ? "onnxruntime-openvino" : "onnxruntime-gpu");
 }
 
-static tw_status append_provider(tw_ort_handle options, const provider *p, const settings *s,
+static tw_status append_provider(tw_ort_handle options, const provider *p, const tw_settings *s,
                                  tw_error *err) {
     char what[64];
     int slot = p->kind == APPEND_CUDA ? ORT_APPEND_CUDA : ORT_APPEND_TENSORRT;
@@ -150,7 +107,7 @@ static tw_status append_provider(tw_ort_handle options, const provider *p, const
 
 /* ------------------------------------------------------------------------------------ session */
 
-static tw_status make_options(const provider *p, const settings *s, int threads,
+static tw_status make_options(const provider *p, const tw_settings *s, int threads,
                               tw_ort_handle options, tw_error *err) {
 #define SET(slot, type, value)                                                                     \
     TW_TRY(tw_ort_check(ORT(slot, tw_ort_handle, type)(options, value), "onnxruntime", err))
@@ -166,6 +123,15 @@ static tw_status make_options(const provider *p, const settings *s, int threads,
 #undef SET
 #undef ENTRY
     return append_provider(options, p, s, err);
+}
+
+/* (tw_dtype)-1: one that no tower has. */
+static tw_dtype dtype_of(int type) {
+    return type == ORT_F32   ? TW_F32
+           : type == ORT_F16 ? TW_F16
+           : type == ORT_I64 ? TW_I64
+           : type == ORT_I32 ? TW_I32
+                             : (tw_dtype)-1;
 }
 
 /* Name, type and extents of the only input, and name and type of the first output. */
@@ -203,9 +169,11 @@ static tw_status describe_ends(tw_ort_session *s, int n_dims, tw_error *err) {
                          rank, n_dims);
         goto done;
     }
-    s->n_dims = n_dims;
+    s->takes.n_dims = n_dims;
+    s->takes.type = dtype_of(s->input_type);
     TW_CHECK(tw_ort_check(
-        ORT(ORT_DIMENSIONS, tw_ort_handle, int64_t *, size_t)(info, s->dims, rank), "graph", err));
+        ORT(ORT_DIMENSIONS, tw_ort_handle, int64_t *, size_t)(info, s->takes.dims, rank), "graph",
+        err));
 done:
     ORT_RELEASE(ORT_RELEASE_TYPE_INFO, type);
     return status;
@@ -249,7 +217,7 @@ static tw_status check_fallback(const tw_ort_session *s, const provider *p,
 static tw_status load(const char *path, int n_dims, const tw_backend_options *o, int threads,
                       tw_ort_session *s, tw_error *err) {
     const provider *p = NULL;
-    settings words = {0};
+    tw_settings words = {0};
     tw_ort_handle options = NULL;
     tw_status status;
     TW_TRY(find_provider(tw_ort_provider_word(o), &p, err));
@@ -266,7 +234,7 @@ static tw_status load(const char *path, int n_dims, const tw_backend_options *o,
     TW_CHECK(check_fallback(s, p, o, err));
 done:
     if (options) ORT_RELEASE(ORT_RELEASE_SESSION_OPTIONS, options);
-    settings_free(&words);
+    tw_settings_free(&words);
     return status;
 }
 
@@ -292,10 +260,6 @@ void tw_ort_session_close(tw_ort_session *s) {
 
 /* ---------------------------------------------------------------------------------------- run */
 
-static size_t type_bytes(int type) {
-    return type == ORT_I64 ? 8 : type == ORT_F16 ? 2 : 4;
-}
-
 static tw_status take_features(tw_ort_handle value, size_t n, size_t dim, float *features,
                                tw_error *err) {
     tw_ort_handle info = NULL;
@@ -311,36 +275,25 @@ static tw_status take_features(tw_ort_handle value, size_t n, size_t dim, float 
     TW_CHECK(tw_ort_check(ORT(ORT_ELEMENT_TYPE, tw_ort_handle, int *)(info, &type), "output", err));
     TW_CHECK(
         tw_ort_check(ORT(ORT_TENSOR_DATA, tw_ort_handle, void **)(value, &data), "output", err));
-    if (count < n * dim || count % dim || (type != ORT_F32 && type != ORT_F16)) {
-        status =
-            tw_fail(err, TW_ERR_MISMATCH,
-                    "the graph gives %zu values of type %d, expected %zu rows of %zu f32 or f16",
-                    count, type, n, dim);
-        goto done;
-    }
-    tw_tensor t = {.dtype = type == ORT_F32 ? TW_F32 : TW_F16,
-                   .n_dims = 1,
-                   .shape = {(int64_t)(n * dim)},
-                   .stride = {1},
-                   .data = data};
-    tw_tensor_to_f32(&t, features);
+    TW_CHECK(tw_graph_take_features(dtype_of(type), data, count, n, dim, features, err));
 done:
     ORT_RELEASE(ORT_RELEASE_TENSOR_INFO, info);
     return status;
 }
 
-tw_status tw_ort_session_run(const tw_ort_session *s, void *data, const int64_t *dims, size_t n,
-                             size_t dim, float *features, tw_error *err) {
+tw_status tw_ort_session_run(void *session, void *data, const int64_t *dims, size_t n, size_t dim,
+                             float *features, tw_error *err) {
+    const tw_ort_session *s = session;
     tw_ort_handle in = NULL, out = NULL;
     const char *input = s->input, *output = s->output;
-    size_t n_bytes = type_bytes(s->input_type);
+    size_t n_bytes = tw_dtype_bytes(s->takes.type);
     tw_status status;
-    for (int i = 0; i < s->n_dims; i++)
+    for (int i = 0; i < s->takes.n_dims; i++)
         n_bytes *= (size_t)dims[i];
     TW_TRY(tw_ort_check(ORT(ORT_CREATE_TENSOR_WITH_DATA, tw_ort_handle, void *, size_t,
                             const int64_t *, size_t, int,
                             tw_ort_handle *)(tw_ort.cpu_memory, data, n_bytes, dims,
-                                             (size_t)s->n_dims, s->input_type, &in),
+                                             (size_t)s->takes.n_dims, s->input_type, &in),
                         "input", err));
     TW_CHECK(tw_ort_check(ORT(ORT_RUN, tw_ort_handle, tw_ort_handle, const char *const *,
                               const tw_ort_handle *, size_t, const char *const *, size_t,

@@ -4,13 +4,13 @@
 
 #include "backend/backend.h"
 #include "backend/onnxruntime/api.h"
+#include "backend/rows.h"
 
 typedef struct tw_ort_session {
     tw_ort_handle handle; /* NULL: there is none */
     char *input, *output; /* names */
-    int input_type, output_type;
-    int n_dims;       /* of the input: 4 of pictures, 2 of token rows */
-    int64_t dims[4];  /* -1: any */
+    int input_type;       /* the runtime's number */
+    tw_graph_input takes;
     bool knows_nodes; /* the runtime tells where nodes run */
     size_t n_nodes, n_provider_nodes;
 } tw_ort_session;
@@ -22,10 +22,9 @@ tw_status tw_ort_session_open(const char *path, int n_dims, const tw_backend_opt
                               int threads, tw_ort_session *out, tw_error *err);
 void tw_ort_session_close(tw_ort_session *session);
 
-/* Runs `n` rows of input (of the session's type, shape dims) into f32 features [n, dim]. Rows of an
- * output beyond n, of a graph with a fixed batch, are dropped. */
-tw_status tw_ort_session_run(const tw_ort_session *session, void *data, const int64_t *dims,
-                             size_t n, size_t dim, float *features, tw_error *err);
+/* A tw_graph_run of a tw_ort_session. */
+tw_status tw_ort_session_run(void *session, void *data, const int64_t *dims, size_t n, size_t dim,
+                             float *features, tw_error *err);
 
 /* The word of the provider in use, "cpu" by default. */
 const char *tw_ort_provider_word(const tw_backend_options *options);

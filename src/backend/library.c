@@ -1,0 +1,57 @@
+#define _XOPEN_SOURCE 700 /* realpath */
+
+#include "backend/library.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* The library in a folder: of several, the one whose name sorts last. */
+static bool find_in_folder(const char *folder, const char *prefix, char *path, size_t n) {
+    DIR *dir = opendir(folder);
+    char best[256] = "";
+    if (!dir) return false;
+    for (const struct dirent *e; (e = readdir(dir));)
+        if (strncmp(e->d_name, prefix, strlen(prefix)) == 0 && strlen(e->d_name) < sizeof best &&
+            strcmp(e->d_name, best) > 0)
+            snprintf(best, sizeof best, "%s", e->d_name);
+    closedir(dir);
+    return best[0] && (size_t)snprintf(path, n, "%s/%s", folder, best) < n;
+}
+
+static tw_status open_by_loader(const tw_library_place *p, void **handle, char *path, size_t n,
+                                tw_error *err) {
+    for (size_t i = 0; p->names[i]; i++) {
+        snprintf(path, n, "%s", p->names[i]);
+        *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        if (*handle) return TW_OK;
+    }
+    return tw_fail(err, TW_ERR_UNSUPPORTED,
+                   "backend %s: %s is not installed; give its file or folder with --library or %s "
+                   "(it is in %s)",
+                   p->backend, p->names[0], p->variable, p->source);
+}
+
+tw_status tw_library_open(const tw_library_place *p, const char *library, void **handle, char *path,
+                          size_t n, tw_error *err) {
+    struct stat st;
+    char found[1024], resolved[PATH_MAX];
+    const char *variable = getenv(p->variable);
+    if (!library && variable && variable[0]) library = variable;
+    if (!library) return open_by_loader(p, handle, path, n, err);
+    if (stat(library, &st) == 0 && S_ISDIR(st.st_mode)) {
+        if (!find_in_folder(library, p->prefix, found, sizeof found))
+            return tw_fail(err, TW_ERR_UNSUPPORTED, "%s: no %s* in this folder", library,
+                           p->prefix);
+        library = found;
+    }
+    if (!realpath(library, resolved) || strlen(resolved) >= n)
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "%s: no such library", library);
+    snprintf(path, n, "%s", resolved);
+    *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    return *handle ? TW_OK : tw_fail(err, TW_ERR_UNSUPPORTED, "%s", dlerror());
+}

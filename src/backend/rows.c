@@ -1,0 +1,124 @@
+#include "backend/rows.h"
+
+#include "base/size.h"
+#include "tensor/tensor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+tw_status tw_graph_input_check(const tw_graph_input *input, const char *name, const tw_model *model,
+                               tw_error *err) {
+    const int64_t r = model->arch.vision.image_size, *d = input->dims;
+    bool pictures = input->n_dims == 4;
+    bool known = pictures ? input->type == TW_F32 || input->type == TW_F16
+                          : input->type == TW_I64 || input->type == TW_I32;
+    if (!known)
+        return tw_fail(err, TW_ERR_MISMATCH, "input '%s' has another type than %s", name,
+                       pictures ? "f32 or f16" : "i64 or i32");
+    if (pictures && ((d[1] > 0 && d[1] != 3) || (d[2] > 0 && d[2] != r) || (d[3] > 0 && d[3] != r)))
+        return tw_fail(
+            err, TW_ERR_MISMATCH,
+            "input '%s' takes pictures of %lld x %lld x %lld, the model's are 3 x %lld x "
+            "%lld",
+            name, (long long)d[1], (long long)d[2], (long long)d[3], (long long)r, (long long)r);
+    return TW_OK;
+}
+
+/* How many rows a run takes: as many as there are, or what the graph was made for. */
+static size_t rows_a_run(const tw_graph_input *input, size_t n) {
+    return input->dims[0] > 0 ? (size_t)input->dims[0] : n;
+}
+
+/* `n` rows of `columns` values into an input of `rows` rows, zeros after them. */
+static void *make_pixels(const tw_graph_input *input, const float *from, size_t n, size_t rows,
+                         size_t columns) {
+    uint8_t *data = calloc(rows * columns, tw_dtype_bytes(input->type));
+    if (!data) return NULL;
+    if (input->type == TW_F32) {
+        memcpy(data, from, n * columns * sizeof *from);
+        return data;
+    }
+    for (size_t i = 0; i < n * columns; i++) {
+        uint16_t h = tw_f32_to_f16(from[i]);
+        memcpy(data + 2 * i, &h, sizeof h);
+    }
+    return data;
+}
+
+tw_status tw_graph_encode_pixels(const tw_graph_input *input, tw_graph_run run, void *session,
+                                 const tw_model *model, const float *pixels, size_t n,
+                                 float *features, tw_error *err) {
+    size_t r = (size_t)model->arch.vision.image_size, columns = 3 * r * r;
+    size_t dim = (size_t)model->arch.embed_dim;
+    for (size_t i = 0; i < n;) {
+        size_t rows = rows_a_run(input, n - i), now = TW_MIN(rows, n - i);
+        const int64_t dims[] = {(int64_t)rows, 3, (int64_t)r, (int64_t)r};
+        void *data = make_pixels(input, pixels + i * columns, now, rows, columns);
+        if (!data) return tw_fail_no_memory(err, rows * columns * sizeof *pixels);
+        tw_status status = run(session, data, dims, now, dim, features + i * dim, err);
+        free(data);
+        if (status != TW_OK) return status;
+        i += now;
+    }
+    return TW_OK;
+}
+
+/* Rows [begin, begin + n) as zero-padded ids, [rows, length]. */
+static void *make_ids(const tw_graph_input *input, const tw_token_rows *all, size_t begin, size_t n,
+                      size_t rows, size_t length) {
+    size_t size = tw_dtype_bytes(input->type);
+    uint8_t *data = calloc(rows * length, size);
+    if (!data) return NULL;
+    for (size_t i = 0; i < n; i++) {
+        const int32_t *ids = all->ids + all->offset[begin + i];
+        size_t n_ids = all->offset[begin + i + 1] - all->offset[begin + i];
+        for (size_t k = 0; k < n_ids; k++) {
+            int64_t wide = ids[k];
+            memcpy(data + size * (i * length + k),
+                   input->type == TW_I64 ? (const void *)&wide : &ids[k], size);
+        }
+    }
+    return data;
+}
+
+static size_t longest_row(const tw_token_rows *rows, size_t begin, size_t n) {
+    size_t longest = 1;
+    for (size_t i = begin; i < begin + n; i++)
+        longest = TW_MAX(longest, rows->offset[i + 1] - rows->offset[i]);
+    return longest;
+}
+
+tw_status tw_graph_encode_tokens(const tw_graph_input *input, tw_graph_run run, void *session,
+                                 const tw_model *model, size_t max_batch, const tw_token_rows *all,
+                                 float *features, tw_error *err) {
+    size_t dim = (size_t)model->arch.embed_dim;
+    for (size_t i = 0; i < all->n;) {
+        size_t most = TW_MIN(all->n - i, max_batch);
+        size_t rows = rows_a_run(input, most), now = TW_MIN(rows, most);
+        size_t length = longest_row(all, i, now);
+        if (input->dims[1] > 0 && length > (size_t)input->dims[1])
+            return tw_fail(err, TW_ERR_LIMIT, "a text of %zu tokens, the graph takes %lld", length,
+                           (long long)input->dims[1]);
+        if (input->dims[1] > 0) length = (size_t)input->dims[1];
+        const int64_t dims[] = {(int64_t)rows, (int64_t)length};
+        void *ids = make_ids(input, all, i, now, rows, length);
+        if (!ids) return tw_fail_no_memory(err, rows * length * 8);
+        tw_status status = run(session, ids, dims, now, dim, features + i * dim, err);
+        free(ids);
+        if (status != TW_OK) return status;
+        i += now;
+    }
+    return TW_OK;
+}
+
+tw_status tw_graph_take_features(tw_dtype type, const void *data, size_t count, size_t n,
+                                 size_t dim, float *features, tw_error *err) {
+    if (count < n * dim || count % dim || (type != TW_F32 && type != TW_F16))
+        return tw_fail(err, TW_ERR_MISMATCH,
+                       "the graph gives %zu values, expected %zu rows of %zu of f32 or f16", count,
+                       n, dim);
+    tw_tensor t = {
+        .dtype = type, .n_dims = 1, .shape = {(int64_t)(n * dim)}, .stride = {1}, .data = data};
+    tw_tensor_to_f32(&t, features);
+    return TW_OK;
+}

@@ -1,0 +1,36 @@
+/* Rows of pictures and tokens for a runtime whose graph takes whole tensors: padded, cut to the
+ * batch it was made for, of the type it wants. */
+#ifndef BACKEND_ROWS_H
+#define BACKEND_ROWS_H
+
+#include "backend/backend.h"
+
+/* The only input of a graph. */
+typedef struct tw_graph_input {
+    tw_dtype type;   /* of pictures f32 or f16, of tokens i64 or i32 */
+    int n_dims;      /* 4 of pictures, 2 of token rows */
+    int64_t dims[4]; /* -1: any */
+} tw_graph_input;
+
+/* Runs `data` (of the input's type, shape `dims`) into the first `n` rows of f32 features
+ * [n, dim]; rows beyond n are padding. */
+typedef tw_status (*tw_graph_run)(void *session, void *data, const int64_t *dims, size_t n,
+                                  size_t dim, float *features, tw_error *err);
+
+/* Whether the model's rows fit the input. `name` is the input's. Errors: TW_ERR_MISMATCH. */
+tw_status tw_graph_input_check(const tw_graph_input *input, const char *name, const tw_model *model,
+                               tw_error *err);
+
+tw_status tw_graph_encode_pixels(const tw_graph_input *input, tw_graph_run run, void *session,
+                                 const tw_model *model, const float *pixels, size_t n,
+                                 float *features, tw_error *err);
+tw_status tw_graph_encode_tokens(const tw_graph_input *input, tw_graph_run run, void *session,
+                                 const tw_model *model, size_t max_batch, const tw_token_rows *rows,
+                                 float *features, tw_error *err);
+
+/* The first n * dim of `count` values of f32 or f16, as f32. Errors: TW_ERR_MISMATCH (another
+ * number of values than whole rows, another type). */
+tw_status tw_graph_take_features(tw_dtype type, const void *data, size_t count, size_t n,
+                                 size_t dim, float *features, tw_error *err);
+
+#endif
