@@ -12,21 +12,18 @@
 #define AT(field) offsetof(cli_compute, field)
 const cli_option cli_compute_options[] = {
     {"model", 'm', CLI_TEXT, "FILE", "model file (default $TUWEN_MODEL)", AT(model), 0, 0},
-    {"backend", 0, CLI_TEXT, "NAME", "cpu, onnxruntime or openvino (cpu)", AT(backend), 0, 0},
+    {"backend", 0, CLI_TEXT, "NAME", "cpu, onnxruntime, openvino (docs/BACKENDS.md)", AT(backend), 0, 0},
     {"device", 0, CLI_TEXT, "NAME", "of the backend", AT(device), 0, 0},
     {"precision", 0, CLI_CHOICE, "f32|f16|bf16|int8", "of the computation", AT(precision), 0, 0},
     {"threads", 't', CLI_INT, "N", "threads (all processors)", AT(threads), 0, 1024},
     {"batch", 'b', CLI_INT, "N", "most items computed at once (8)", AT(batch), 1, 4096},
     {"batch-size", 0, CLI_INT, "N", NULL, AT(batch), 1, 4096},
-    {"provider", 0, CLI_TEXT, "NAME", "of onnxruntime: cpu, cuda, tensorrt, openvino", AT(provider),
-     0, 0},
-    {"provider-option", 0, CLI_TEXTS, "K=V", "for the runtime; may be repeated", AT(settings), 0,
-     0},
-    {"library", 0, CLI_TEXT, "PATH", "the runtime's library or its folder", AT(library), 0, 0},
-    {"graphs", 0, CLI_TEXT, "PREFIX", "ONNX graphs to run (written from the model)", AT(graphs), 0,
-     0},
-    {"allow-fallback", 0, CLI_FLAG, NULL, "let the runtime compute elsewhere than asked",
-     AT(allow_fallback), 0, 0},
+    /* Of other runtimes; docs/BACKENDS.md has them, --help would not fit a screen. */
+    {"provider", 0, CLI_TEXT, "NAME", NULL, AT(provider), 0, 0},
+    {"provider-option", 0, CLI_TEXTS, "K=V", NULL, AT(settings), 0, 0},
+    {"library", 0, CLI_TEXT, "PATH", NULL, AT(library), 0, 0},
+    {"graphs", 0, CLI_TEXT, "PREFIX", NULL, AT(graphs), 0, 0},
+    {"allow-fallback", 0, CLI_FLAG, NULL, NULL, AT(allow_fallback), 0, 0},
     {"openvino-device", 0, CLI_TEXT, "NAME", NULL, AT(device), 0, 0},
     {0}};
 const cli_option cli_thread_options[] = {
