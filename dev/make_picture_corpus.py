@@ -224,6 +224,7 @@ def pnms():
         "negative": b"P2 1 1 5\n-1",
         "truncated": b"P6 7 5 255\n" + data[:100],
         "only_comment": b"P1 # and nothing else",
+        "pf_big": b"Pf 3 2 +1_0.5e-1\n" + data[:24],
     }
     write_all("pnm", files)
 
@@ -318,6 +319,10 @@ def tiffs():
     tags = {256: [20], 257: [20], 258: [8], 262: [1], 322: [16], 323: [16], 324: ["data"] * 4, 325: [256] * 4}
     files["tiles"] = tiff(tags, data)
     files["truncated"] = files["lzw"][:150]
+    floats = Image.frombytes("F", (9, 7), struct.pack("63f", *range(-9, 303, 5)[:63]))
+    for name, compression in (("floats", None), ("floats_lzw", "tiff_lzw"), ("floats_deflate", "tiff_adobe_deflate")):
+        files[name] = save(floats, compression, t317=3, t278=3) if compression else save(floats)
+    files["two_heights"] = tiff({256: [20], 257: [20], 258: [8], 259: [32773], 262: [1], 273: ["data"], 278: [20, 20], 279: [9]}, data)
     write_all("tiff", files)
 
 

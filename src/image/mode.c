@@ -1,4 +1,4 @@
-/* Source: Pillow src/libImaging/Convert.c (rgba2rgbA, rgbA2rgba, cmyk2rgb, i2rgb, I16_RGB). */
+/* Source: Pillow src/libImaging/Convert.c (rgba2rgbA, rgbA2rgba, cmyk2rgb, i2rgb, f2l, I16_RGB). */
 #include "image/mode.h"
 
 #include <string.h>
@@ -10,6 +10,7 @@ static const struct {
     [TW_MODE_1] = {"1", 1},       [TW_MODE_L] = {"L", 1},      [TW_MODE_LA] = {"LA", 2},
     [TW_MODE_P] = {"P", 1},       [TW_MODE_RGB] = {"RGB", 4},  [TW_MODE_RGBA] = {"RGBA", 4},
     [TW_MODE_CMYK] = {"CMYK", 4}, [TW_MODE_I16] = {"I;16", 2}, [TW_MODE_I] = {"I", 4},
+    [TW_MODE_F] = {"F", 4},
 };
 
 const char *tw_mode_name(tw_mode mode) {
@@ -32,6 +33,10 @@ static inline uint8_t clip_u16(uint16_t v) {
 static inline uint8_t clip_i32(int32_t v) {
     return v < 0 ? 0 : v > 255 ? 255 : (uint8_t)v;
 }
+/* Cut off, not rounded; what is not a number turns black. */
+static inline uint8_t clip_f32(float v) {
+    return !(v > 0) ? 0 : v >= 255 ? 255 : (uint8_t)v;
+}
 
 static inline uint16_t load_u16(const uint8_t *p) {
     uint16_t v;
@@ -41,6 +46,12 @@ static inline uint16_t load_u16(const uint8_t *p) {
 
 static inline int32_t load_i32(const uint8_t *p) {
     int32_t v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+static inline float load_f32(const uint8_t *p) {
+    float v;
     memcpy(&v, p, sizeof v);
     return v;
 }
@@ -82,6 +93,11 @@ static void i_to_l(const uint8_t *src, uint8_t *dst, size_t n, const tw_palette 
         dst[i] = clip_i32(load_i32(src + 4 * i));
 }
 
+static void f_to_l(const uint8_t *src, uint8_t *dst, size_t n, const tw_palette *palette) {
+    for (size_t i = 0; i < n; i++)
+        dst[i] = clip_f32(load_f32(src + 4 * i));
+}
+
 tw_convert_row tw_convert_to_rgb_first(tw_mode mode, tw_mode *becomes) {
     switch (mode) {
     case TW_MODE_1:
@@ -103,6 +119,9 @@ tw_convert_row tw_convert_to_rgb_first(tw_mode mode, tw_mode *becomes) {
     case TW_MODE_I:
         *becomes = TW_MODE_L;
         return i_to_l;
+    case TW_MODE_F:
+        *becomes = TW_MODE_L;
+        return f_to_l;
     default:
         *becomes = TW_MODE_RGB;
         return NULL;
@@ -216,11 +235,17 @@ static void i_to_rgb(const uint8_t *src, uint8_t *dst, size_t n, const tw_palett
         put_grey(dst + 3 * i, clip_i32(load_i32(src + 4 * i)));
 }
 
+static void f_to_rgb(const uint8_t *src, uint8_t *dst, size_t n, const tw_palette *palette) {
+    for (size_t i = 0; i < n; i++)
+        put_grey(dst + 3 * i, clip_f32(load_f32(src + 4 * i)));
+}
+
 tw_convert_row tw_convert_to_rgb24(tw_mode mode) {
     static const tw_convert_row table[] = {
         [TW_MODE_1] = l_to_rgb,       [TW_MODE_L] = l_to_rgb,      [TW_MODE_LA] = la_to_rgb,
         [TW_MODE_P] = p_to_rgb,       [TW_MODE_RGB] = rgbx_to_rgb, [TW_MODE_RGBA] = rgbx_to_rgb,
         [TW_MODE_CMYK] = cmyk_to_rgb, [TW_MODE_I16] = i16_to_rgb,  [TW_MODE_I] = i_to_rgb,
+        [TW_MODE_F] = f_to_rgb,
     };
     return table[mode];
 }

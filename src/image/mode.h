@@ -15,6 +15,7 @@ typedef enum tw_mode {
     TW_MODE_CMYK, /* u8 x 4 */
     TW_MODE_I16,  /* u16, Pillow's "I;16" */
     TW_MODE_I,    /* i32 */
+    TW_MODE_F,    /* f32 */
 } tw_mode;
 
 typedef uint8_t tw_palette[256][4]; /* R, G, B, unused */
@@ -37,7 +38,7 @@ tw_convert_row tw_convert_unpremultiply(tw_mode mode);
 /* I;16 -> I. */
 void tw_convert_widen(const uint8_t *src, uint8_t *dst, size_t n, const tw_palette *palette);
 
-/* Any mode -> 3 bytes R, G, B a pixel, as convert("RGB"): alpha dropped, 16 bits clipped. */
+/* Any mode -> 3 bytes R, G, B a pixel, as convert("RGB"): alpha dropped, wide grey clipped. */
 tw_convert_row tw_convert_to_rgb24(tw_mode mode);
 
 #endif

@@ -3,7 +3,7 @@
  * 8 bits: out = clip((2^21 + sum of pixel * k) >> 22), k = round(weight * 2^22), in 32-bit
  * integers: exact, so any order of summation gives the same. The sum of |k| stays below
  * 1.3 * 2^22 (the window of a bicubic kernel at a border), so 255 times it fits.
- * 16 and 32 bits: doubles, summed from the first tap to the last as Pillow does.
+ * 16 and 32 bits, floats: doubles, summed from the first tap to the last as Pillow does.
  *
  * Source: Pillow src/libImaging/Resample.c. */
 #include "image/passes.h"
@@ -118,19 +118,21 @@ tw_passes tw_passes_u8(tw_pass_isa isa, size_t pixel_bytes) {
     return p;
 }
 
-/* ----------------------------------------------------------------------------- 16 and 32 bits */
+/* ----------------------------------------------------------------------------- wide pixels */
 
 /* To the nearest integer, halves away from zero. */
 static inline int32_t round_away(double v) {
     return (int32_t)(v >= 0.0 ? floor(v + 0.5) : -floor(fabs(v) + 0.5));
 }
 
-static inline uint16_t clip_u16(int32_t v) {
+static inline uint16_t clip_u16(double sum) {
+    int32_t v = round_away(sum);
     return v < 0 ? 0 : v > 65535 ? 65535 : (uint16_t)v;
 }
 
 /* Pillow up to 12.2 clamps the two bytes apart: above 65535 the low byte runs on. */
-static inline uint16_t clip_bytes(int32_t v) {
+static inline uint16_t clip_bytes(double sum) {
+    int32_t v = round_away(sum);
     if (v < 0) return 0;
     return v > 65535 ? (uint16_t)(0xFF00 | (v & 0xFF)) : (uint16_t)v;
 }
@@ -147,7 +149,7 @@ static inline uint16_t clip_bytes(int32_t v) {
                 double sum = 0.0;                                                                  \
                 for (uint32_t t = 0; t < axis->taps[x]; t++)                                       \
                     sum += in[t] * k[t];                                                           \
-                ((type *)(void *)dst)[x] = to_pixel(round_away(sum));                              \
+                ((type *)(void *)dst)[x] = to_pixel(sum);                                          \
             }                                                                                      \
     }                                                                                              \
     static void vertical_##name(const tw_axis *axis, uint32_t i, size_t pixel_bytes,               \
@@ -158,16 +160,18 @@ static inline uint16_t clip_bytes(int32_t v) {
             double sum = 0.0;                                                                      \
             for (uint32_t t = 0; t < axis->taps[i]; t++)                                           \
                 sum += ((const type *)(const void *)(src + t * src_stride))[x] * k[t];             \
-            ((type *)(void *)dst)[x] = to_pixel(round_away(sum));                                  \
+            ((type *)(void *)dst)[x] = to_pixel(sum);                                              \
         }                                                                                          \
     }
 
-WIDE_PASSES(i32, int32_t, )
+WIDE_PASSES(i32, int32_t, round_away)
+WIDE_PASSES(f32, float, (float))
 WIDE_PASSES(u16, uint16_t, clip_u16)
 WIDE_PASSES(u16_bytes, uint16_t, clip_bytes)
 
 tw_passes tw_passes_wide(tw_mode mode, tw_resampler resampler) {
     if (mode == TW_MODE_I) return (tw_passes){horizontal_i32, vertical_i32};
+    if (mode == TW_MODE_F) return (tw_passes){horizontal_f32, vertical_f32};
     if (resampler >= TW_RESAMPLER_13) return (tw_passes){horizontal_u16, vertical_u16};
     return (tw_passes){horizontal_u16_bytes, vertical_u16_bytes};
 }

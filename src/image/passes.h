@@ -32,7 +32,7 @@ tw_passes tw_passes_pick(void);
 /* Passes that filter 8-bit channels. */
 tw_passes tw_passes_u8(tw_pass_isa isa, size_t pixel_bytes);
 
-/* Passes that filter TW_MODE_I or TW_MODE_I16. The latter's overshoot depends on the version: up
+/* Passes that filter TW_MODE_I, TW_MODE_F or TW_MODE_I16. The last one's overshoot depends on the version: up
  * to 12.2 only the high byte is clamped. */
 tw_passes tw_passes_wide(tw_mode mode, tw_resampler resampler);
 

@@ -1,9 +1,11 @@
 /* PBM, PGM and PPM, plain and raw (P1 to P6), with any maximum; values are scaled to 8 bits a
- * channel, of wide grey to 16, as Pillow scales them. Rows are read from the file as they are asked
- * for. Of the relatives, PAM is not read by Pillow, and PFM is of a mode that CLIP has no use for.
+ * channel, of wide grey to 16, as Pillow scales them. PFM of grey floats (Pf), whose scale counts
+ * for its sign. Rows are read from the file as they are asked for. Other relatives (PAM, colours in
+ * PFM) are not read by Pillow either.
  *
  * Source: Pillow src/PIL/PpmImagePlugin.py. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +18,8 @@ enum { MAX_TOKEN = 10, MAX_MAXIMUM = 65535 };
 typedef struct pnm_state {
     const uint8_t *bytes;
     size_t n_bytes, at;
-    char kind; /* '1' to '6' */
+    char kind; /* '1' to '6', 'f' */
+    bool big;  /* of 'f': byte order */
     uint32_t maximum, channels;
     uint32_t row;
 } pnm_state;
@@ -31,6 +34,10 @@ static bool is_space(uint8_t c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
 /* After a '#': to behind the end of the line. */
 static void skip_comment(pnm_state *s) {
     while (s->at < s->n_bytes) {
@@ -40,7 +47,7 @@ static void skip_comment(pnm_state *s) {
 }
 
 /* Decimal digits, with a sign and single underscores between digits: Python's int(). */
-static bool parse_number(const char *p, size_t n, uint64_t *out) {
+static bool parse_digits(const char *p, size_t n, uint64_t *out) {
     uint64_t value = 0;
     size_t i = n > 0 && (p[0] == '+' || p[0] == '-') ? 1 : 0;
     bool digit = false; /* the character before was one */
@@ -49,17 +56,49 @@ static bool parse_number(const char *p, size_t n, uint64_t *out) {
             digit = false;
             continue;
         }
-        if (p[i] < '0' || p[i] > '9') return false;
+        if (!is_digit(p[i])) return false;
         value = 10 * value + (uint64_t)(p[i] - '0');
         digit = true;
     }
     *out = value;
-    return digit && (p[0] != '-' || value == 0);
+    return digit;
 }
 
-/* The next number and the one space behind it. A comment may stand anywhere, even inside. */
-static tw_status read_number(pnm_state *s, uint64_t *out, tw_error *err) {
-    char token[MAX_TOKEN + 1];
+static bool parse_number(const char *p, size_t n, uint64_t *out) {
+    return parse_digits(p, n, out) && (p[0] != '-' || *out == 0);
+}
+
+/* Python's float(), of up to MAX_TOKEN characters; strtod sees no decimal point, so that no locale
+ * counts. Nothing that is not finite fits the grammar but by overflow. */
+static bool parse_float(const char *p, size_t n, double *out) {
+    char text[40];
+    uint64_t digits = 0, power = 0;
+    size_t i = n > 0 && (p[0] == '+' || p[0] == '-') ? 1 : 0, n_digits = 0, n_behind = 0;
+    bool point = false;
+    for (; i < n && p[i] != 'e' && p[i] != 'E'; i++) {
+        bool between = i > 0 && i + 1 < n && is_digit(p[i - 1]) && is_digit(p[i + 1]);
+        if (p[i] == '_' && between) continue;
+        if (p[i] == '.' && !point) {
+            point = true;
+            continue;
+        }
+        if (!is_digit(p[i])) return false;
+        digits = 10 * digits + (uint64_t)(p[i] - '0');
+        n_digits++;
+        n_behind += point;
+    }
+    bool negative = i + 1 < n && p[i + 1] == '-';
+    if (n_digits == 0 || (i < n && !parse_digits(p + i + 1, n - i - 1, &power))) return false;
+    int64_t shift = (negative ? -(int64_t)power : (int64_t)power) - (int64_t)n_behind;
+    snprintf(text, sizeof text, "%s%llue%lld", p[0] == '-' ? "-" : "", (unsigned long long)digits,
+             (long long)shift);
+    *out = strtod(text, NULL);
+    return true;
+}
+
+/* What is up to the next space, and that space. A comment may stand anywhere, even inside. */
+static tw_status read_token(pnm_state *s, char token[MAX_TOKEN + 1], size_t *length,
+                            tw_error *err) {
     size_t n = 0, from = s->at;
     while (n <= MAX_TOKEN && s->at < s->n_bytes) {
         uint8_t c = s->bytes[s->at++];
@@ -71,9 +110,32 @@ static tw_status read_number(pnm_state *s, uint64_t *out, tw_error *err) {
             break;
     }
     if (n == 0) return tw_fail(err, TW_ERR_FORMAT, "pnm: truncated: no number at byte %zu", from);
-    if (n > MAX_TOKEN || !parse_number(token, n, out))
-        return tw_fail(err, TW_ERR_FORMAT, "pnm: no number of up to %d characters at byte %zu",
-                       MAX_TOKEN, from);
+    *length = n;
+    return TW_OK;
+}
+
+static tw_status no_number(size_t from, tw_error *err) {
+    return tw_fail(err, TW_ERR_FORMAT, "pnm: no number of up to %d characters at byte %zu",
+                   MAX_TOKEN, from);
+}
+
+static tw_status read_number(pnm_state *s, uint64_t *out, tw_error *err) {
+    char token[MAX_TOKEN + 1];
+    size_t n, from = s->at;
+    TW_TRY(read_token(s, token, &n, err));
+    return n <= MAX_TOKEN && parse_number(token, n, out) ? TW_OK : no_number(from, err);
+}
+
+/* Positive: big-endian. */
+static tw_status read_scale(pnm_state *s, tw_error *err) {
+    char token[MAX_TOKEN + 1];
+    size_t n, from = s->at;
+    double scale = 0;
+    TW_TRY(read_token(s, token, &n, err));
+    if (n > MAX_TOKEN || !parse_float(token, n, &scale)) return no_number(from, err);
+    if (scale == 0 || !isfinite(scale))
+        return tw_fail(err, TW_ERR_FORMAT, "pnm: scale before byte %zu is zero or infinite", s->at);
+    s->big = scale > 0;
     return TW_OK;
 }
 
@@ -150,6 +212,20 @@ static tw_status read_plain_bits(pnm_state *s, uint32_t width, uint8_t *row, tw_
     return TW_OK;
 }
 
+/* The last row of a picture lies first. */
+static tw_status read_floats(const pnm_state *s, const tw_source *source, uint8_t *row,
+                             tw_error *err) {
+    size_t n = 4 * (size_t)source->width;
+    uint64_t from = s->at + (uint64_t)n * (source->height - 1 - s->row);
+    if (!tw_range_ok(from, n, s->n_bytes)) return truncated(s, err);
+    for (size_t i = 0; i < n; i += 4) {
+        const uint8_t *p = s->bytes + from + i;
+        uint32_t v = s->big ? tw_load_u32be(p) : tw_load_u32le(p);
+        memcpy(row + i, &v, sizeof v);
+    }
+    return TW_OK;
+}
+
 static tw_status pnm_read(tw_source *source, uint8_t *rows, size_t stride, uint32_t n_rows,
                           tw_error *err) {
     pnm_state *s = source->state;
@@ -159,6 +235,8 @@ static tw_status pnm_read(tw_source *source, uint8_t *rows, size_t stride, uint3
             TW_TRY(read_plain_bits(s, source->width, row, err));
         else if (s->kind == '4')
             TW_TRY(read_bits(s, source->width, row, err));
+        else if (s->kind == 'f')
+            TW_TRY(read_floats(s, source, row, err));
         else
             TW_TRY(read_values(s, source, row, err));
     }
@@ -178,6 +256,10 @@ static tw_status read_header(pnm_state *s, const tw_image_limits *limits, tw_sou
     out->height = (uint32_t)height;
     out->mode = TW_MODE_1;
     if (s->kind == '1' || s->kind == '4') return TW_OK;
+    if (s->kind == 'f') {
+        out->mode = TW_MODE_F;
+        return read_scale(s, err);
+    }
     TW_TRY(read_number(s, &maximum, err));
     if (maximum < 1 || maximum > MAX_MAXIMUM)
         return tw_fail(err, TW_ERR_FORMAT, "pnm: largest value %llu, expected 1 to %d",
@@ -201,8 +283,8 @@ static void pnm_close(tw_source *source) {
 
 static tw_status pnm_open(const uint8_t *bytes, size_t n_bytes, const tw_image_limits *limits,
                           tw_source *out, tw_error *err) {
-    if (bytes[1] > '6')
-        return tw_fail(err, TW_ERR_UNSUPPORTED, "pnm: P%c, expected P1 to P6", bytes[1]);
+    if (bytes[1] > '6' && bytes[1] != 'f')
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "pnm: P%c, expected P1 to P6 or Pf", bytes[1]);
     pnm_state *s = calloc(1, sizeof *s);
     if (!s) return tw_fail_no_memory(err, sizeof *s);
     *out = (tw_source){.read = pnm_read, .close = pnm_close, .state = s};

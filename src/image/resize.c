@@ -66,18 +66,22 @@ static tw_filter filter_for(const tw_recipe *recipe, tw_mode mode, uint32_t n_in
     return recipe->interpolation == TW_BILINEAR ? TW_FILTER_BILINEAR : TW_FILTER_BICUBIC;
 }
 
+/* One channel of more than 8 bits, filtered in doubles. */
+static bool is_wide(tw_mode mode) {
+    return mode == TW_MODE_I || mode == TW_MODE_I16 || mode == TW_MODE_F;
+}
+
 static tw_passes passes_for(const tw_recipe *recipe, tw_pass_isa isa, const resizer *r,
                             const tw_axis *axis) {
     if (axis->picks) return tw_passes_pick();
-    if (r->mode == TW_MODE_I || r->mode == TW_MODE_I16)
-        return tw_passes_wide(r->mode, recipe->resampler);
+    if (is_wide(r->mode)) return tw_passes_wide(r->mode, recipe->resampler);
     return tw_passes_u8(isa, r->pixel_bytes);
 }
 
 static tw_status build_axes(resizer *r, const tw_recipe *recipe, tw_pass_isa isa, tw_error *err) {
     const tw_geometry *g = &r->geometry;
     const tw_source *s = r->source;
-    bool wide = r->mode == TW_MODE_I || r->mode == TW_MODE_I16;
+    bool wide = is_wide(r->mode);
     TW_TRY(tw_axis_build(filter_for(recipe, r->mode, s->width, g->resized_width), s->width,
                          g->resized_width, g->window_x, g->window_width, wide, &r->x_axis, err));
     TW_TRY(tw_axis_build(filter_for(recipe, r->mode, s->height, g->resized_height), s->height,

@@ -14,7 +14,7 @@
 
 enum { MAX_SAMPLES = 4 };
 enum { RGB_ALPHA_PREMULTIPLIED = 1 }; /* of ExtraSamples */
-enum { FORMAT_UNSIGNED = 1, FORMAT_SIGNED = 2 };
+enum { FORMAT_UNSIGNED = 1, FORMAT_SIGNED = 2, FORMAT_FLOAT = 3 };
 
 typedef struct tiff_state {
     tw_tiff_file file;
@@ -53,6 +53,9 @@ static tw_status choose_mode(tiff_state *s, uint32_t n_extra, tw_error *err) {
         ((bits == 16 && s->format == FORMAT_SIGNED) ||
          (bits == 32 && (whole || s->format == FORMAT_SIGNED))))
         s->mode = TW_MODE_I;
+    else if (photo <= BLACK_IS_0 && n == 1 && n_extra == 0 && bits == 32 &&
+             s->format == FORMAT_FLOAT)
+        s->mode = TW_MODE_F;
     else if (!whole)
         return tw_fail(err, TW_ERR_UNSUPPORTED, "tiff: sample format %u of %u bits", s->format,
                        bits);
@@ -121,7 +124,8 @@ static tw_status read_compression(tiff_state *s, tw_error *err) {
                        "or PackBits",
                        s->compression, s->bits);
     if (!deflate && !lzw) s->predictor = 1;
-    if (s->predictor != 1 && !(s->predictor == 2 && s->bits >= 8))
+    bool floats = s->format == FORMAT_FLOAT && s->bits == 32;
+    if (s->predictor != 1 && !(s->predictor == 2 && s->bits >= 8) && !(s->predictor == 3 && floats))
         return tw_fail(err, TW_ERR_UNSUPPORTED, "tiff: predictor %u for %u bits", s->predictor,
                        s->bits);
     if (jpeg) s->fill_order = 1; /* has none */
@@ -162,6 +166,20 @@ static tw_status read_kind(tiff_state *s, tw_error *err) {
     TW_TRY(choose_mode(s, (uint32_t)TW_MIN(extra.n, (uint64_t)MAX_SAMPLES), err));
     TW_TRY(read_planes(s, err));
     return read_palette(s, err);
+}
+
+/* Of a compressed file Pillow has libtiff read the directory, which refuses these with more values
+ * than the one that counts. */
+static tw_status check_counts(const tiff_state *s, tw_error *err) {
+    static const uint16_t single[] = {256, 257, 277, 278, 284, 322, 323};
+    tw_tiff_tag t;
+    for (size_t i = 0; s->compression != TW_TIFF_STORED && i < TW_COUNT(single); i++) {
+        TW_TRY(tw_tiff_find(&s->file, single[i], &t, err));
+        if (t.n > 1)
+            return tw_fail(err, TW_ERR_FORMAT, "tiff: tag %u has %llu values, expected 1",
+                           single[i], (unsigned long long)t.n);
+    }
+    return TW_OK;
 }
 
 static size_t bytes_of_row(const tiff_state *s, uint32_t width) {
@@ -214,6 +232,16 @@ static void undo_predictor(const tiff_state *s, uint8_t *row, size_t n_values) {
     }
 }
 
+/* Floats, whose first bytes stand before their second bytes and so on, as differences of bytes;
+ * they come out lowest byte first. `spare` has room for a row. */
+static void undo_float_predictor(uint8_t *row, size_t n_values, uint8_t *spare) {
+    for (size_t i = 1; i < 4 * n_values; i++)
+        row[i] = (uint8_t)(row[i] + row[i - 1]);
+    memcpy(spare, row, 4 * n_values);
+    for (size_t i = 0; i < 4 * n_values; i++)
+        row[i] = spare[(3 - i % 4) * n_values + i / 4];
+}
+
 /* The lowest bit of each byte first. */
 static void reverse_bits(uint8_t *bytes, size_t n) {
     for (size_t i = 0; i < n; i++) {
@@ -245,10 +273,11 @@ static void unpremultiply(uint8_t *pixel) {
 }
 
 /* Pillow has libtiff put the bytes of a compressed picture in this machine's order, and then puts
- * those of mode I of a big-endian file in order again. */
+ * those of modes I and F of a big-endian file in order again. */
 static void unpack_deep(const tiff_state *s, const uint8_t *src, uint8_t *dst, size_t n) {
     tw_tiff_file f = s->file;
-    if (s->mode == TW_MODE_I && s->compression != TW_TIFF_STORED) f.big = false;
+    bool swapped = s->compression != TW_TIFF_STORED && s->predictor != 3;
+    if (s->mode != TW_MODE_I16 && swapped) f.big = false;
     for (size_t i = 0; i < n; i++) {
         uint32_t v = s->bits == 16 ? tw_tiff_u16(&f, src + 2 * i) : tw_tiff_u32(&f, src + 4 * i);
         uint16_t v16 = (uint16_t)v;
@@ -266,7 +295,7 @@ static void unpack_row(const tiff_state *s, uint32_t plane, const uint8_t *src, 
         unpack_narrow(s, src, dst, n);
         return;
     }
-    if (s->mode == TW_MODE_I16 || s->mode == TW_MODE_I) {
+    if (s->mode == TW_MODE_I16 || s->mode == TW_MODE_I || s->mode == TW_MODE_F) {
         unpack_deep(s, src, dst, n);
         return;
     }
@@ -293,30 +322,37 @@ typedef struct piece {
     uint32_t index, plane, x, y; /* (x, y): its first pixel */
 } piece;
 
+/* Of a size that no compression explains libtiff reads a part; all others must be in the file. */
+static uint64_t size_of_piece(uint64_t stated, uint64_t needed) {
+    uint64_t most = 10 * needed + 4096;
+    return stated > 1u << 20 && (stated - 4096) / 10 > needed ? most : stated;
+}
+
 /* Points `src` to a piece's `needed` bytes, in the file or, where they are changed, in `scratch`.
  */
 static tw_status fetch_piece(const tiff_state *s, uint32_t index, size_t needed,
                              tw_tiff_unpacker *unpacker, uint8_t *scratch, const uint8_t **src,
                              tw_error *err) {
-    uint64_t at = tw_tiff_value(&s->file, &s->offsets, index);
-    *src = s->file.bytes + TW_MIN(at, (uint64_t)s->file.n_bytes);
+    uint64_t at = tw_tiff_value(&s->file, &s->offsets, index), n = needed;
+    if (s->compression != TW_TIFF_STORED)
+        n = size_of_piece(tw_tiff_value(&s->file, &s->counts, index), needed);
+    if (!tw_range_ok(at, n, s->file.n_bytes))
+        return tw_fail(err, TW_ERR_FORMAT, "tiff: truncated: %llu bytes at byte %llu of %zu",
+                       (unsigned long long)n, (unsigned long long)at, s->file.n_bytes);
+    *src = s->file.bytes + at;
     if (s->compression == TW_TIFF_STORED) {
-        if (!tw_range_ok(at, needed, s->file.n_bytes))
-            return tw_fail(err, TW_ERR_FORMAT, "tiff: truncated: %zu bytes at byte %llu of %zu",
-                           needed, (unsigned long long)at, s->file.n_bytes);
         if (s->fill_order == 1) return TW_OK;
         memcpy(scratch, *src, needed);
         reverse_bits(scratch, needed);
     } else {
-        size_t left = (size_t)(s->file.bytes + s->file.n_bytes - *src);
-        size_t n = (size_t)TW_MIN(tw_tiff_value(&s->file, &s->counts, index), (uint64_t)left);
-        uint8_t *reversed = s->fill_order == 2 ? malloc(n + 1) : NULL;
+        uint8_t *reversed = s->fill_order == 2 ? malloc((size_t)n + 1) : NULL;
         if (s->fill_order == 2) {
-            if (!reversed) return tw_fail_no_memory(err, n + 1);
-            memcpy(reversed, *src, n);
-            reverse_bits(reversed, n);
+            if (!reversed) return tw_fail_no_memory(err, (size_t)n + 1);
+            memcpy(reversed, *src, (size_t)n);
+            reverse_bits(reversed, (size_t)n);
         }
-        bool whole = tw_tiff_unpack(unpacker, reversed ? reversed : *src, n, scratch, needed);
+        bool whole =
+            tw_tiff_unpack(unpacker, reversed ? reversed : *src, (size_t)n, scratch, needed);
         free(reversed);
         if (!whole)
             return tw_fail(err, TW_ERR_FORMAT, "tiff: damaged or truncated: piece %u at byte %llu",
@@ -326,7 +362,7 @@ static tw_status fetch_piece(const tiff_state *s, uint32_t index, size_t needed,
     return TW_OK;
 }
 
-/* `scratch` holds a piece when it is not used where it lies. */
+/* `scratch` holds a piece when it is not used where it lies, and a row more. */
 static tw_status decode_piece(tiff_state *s, const piece *p, tw_tiff_unpacker *unpacker,
                               uint8_t *scratch, tw_error *err) {
     bool strips = s->piece_width == s->width;
@@ -336,12 +372,15 @@ static tw_status decode_piece(tiff_state *s, const piece *p, tw_tiff_unpacker *u
     size_t needed = s->compression == TW_TIFF_STORED
                         ? row_bytes * (height - 1) + bytes_of_row(s, width)
                         : row_bytes * (strips ? height : s->piece_height);
-    const uint8_t *src;
+    const uint8_t *src = NULL;
     TW_TRY(fetch_piece(s, p->index, needed, unpacker, scratch, &src, err));
     size_t pixel_bytes = tw_mode_bytes(s->mode);
     for (uint32_t i = 0; i < height; i++) {
         if (s->predictor == 2)
             undo_predictor(s, scratch + i * row_bytes, (size_t)s->piece_width * s->plane_samples);
+        else if (s->predictor == 3)
+            undo_float_predictor(scratch + i * row_bytes, s->piece_width,
+                                 scratch + row_bytes * s->piece_height);
         unpack_row(s, p->plane, src + i * row_bytes,
                    s->whole.data + (p->y + i) * s->whole.stride + p->x * pixel_bytes, width);
     }
@@ -367,7 +406,7 @@ static tw_status decode(tiff_state *s, tw_error *err) {
     tw_tiff_unpacker *unpacker = NULL;
     if (s->compression != TW_TIFF_STORED || s->fill_order == 2) {
         size_t n;
-        bool fits = tw_mul_size(bytes_of_row(s, s->piece_width), s->piece_height, &n);
+        bool fits = tw_mul_size(bytes_of_row(s, s->piece_width), s->piece_height + 1, &n);
         scratch = fits ? malloc(n) : NULL;
         unpacker = tw_tiff_unpacker_create(s->compression, &s->jpeg);
         if (!scratch || !unpacker) TW_CHECK(tw_fail_no_memory(err, fits ? n : SIZE_MAX));
@@ -416,6 +455,7 @@ static tw_status tiff_start(tiff_state *s, const tw_image_limits *limits, tw_sou
     TW_TRY(tw_tiff_number(&s->file, 257, 0, &s->height, err));
     TW_TRY(tw_image_check_size(s->width, s->height, limits, err));
     TW_TRY(read_kind(s, err));
+    TW_TRY(check_counts(s, err));
     TW_TRY(read_pieces(s, err));
     TW_TRY(read_jpeg(s, err));
     /* A tile may be larger than the picture; it is decoded whole. */

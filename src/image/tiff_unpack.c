@@ -84,8 +84,8 @@ static bool unpack_deflate(z_stream *z, const uint8_t *src, size_t n_src, uint8_
         int result = inflate(z, Z_SYNC_FLUSH);
         n_src -= give - z->avail_in;
         n_dst -= want - z->avail_out;
-        bool moved = give != z->avail_in || want != z->avail_out;
-        if (n_dst > 0 && (result != Z_OK || !moved)) return false;
+        if (result == Z_STREAM_END) return n_dst == 0;
+        if (result != Z_OK) return false; /* the checksum too, where the stream gets that far */
     }
     return true;
 }

@@ -99,9 +99,29 @@ static void sides_are_limited_before_anything_is_read(void **state) {
     REFUSED("P5 0 2 255\n", TW_ERR_FORMAT);
 }
 
+/* From the bottom row up; the scale gives the byte order by its sign and nothing else. */
+static void grey_floats_are_cut_off(void **state) {
+    GREYS("Pf\n2 2\n1.0\n\x43\x7f\x80\0\x7f\xc0\0\0\xc0\0\0\0\x40\x7f\xff\xff", "F", 0, 3, 255, 0);
+    GREYS("Pf 2 2 -1_0e-1_0 \0\0\x80\x3f\0\0\0\x40\0\0\x40\x40\0\0\x80\x40", "F", 3, 4, 1, 2);
+    GREYS("Pf 2 2 +.5e+3#\n\n\0\0\0\0\x43\x7f\0\0\0\0\0\0\x7f\x80\0\0", "F", 0, 255, 0, 255);
+}
+
+static void what_is_no_scale_is_refused(void **state) {
+    static const char *const scales[] = {
+        "0", "-0.0", "1e400", "1e-400", "nan", "inf",    "1__0",  "_1",  "1_",  "1_.0",
+        ".", "1.0.", "e5",    "1e",     "1e+", "0x1p+1", "1e5.0", "+-1", "1,5", "1.00000000000"};
+    for (size_t i = 0; i < sizeof scales / sizeof *scales; i++) {
+        char file[64];
+        int n = snprintf(file, sizeof file, "Pf 2 2 %s abcdefghijklmnop", scales[i]);
+        assert_refused(file, (size_t)n, TW_ERR_FORMAT);
+    }
+    REFUSED("Pf 2 2 1 abcdefghijklmno", TW_ERR_FORMAT);
+    REFUSED("Pf 2 2", TW_ERR_FORMAT);
+}
+
 static void relatives_are_named(void **state) {
     REFUSED("P7\nWIDTH 2\n", TW_ERR_UNSUPPORTED);
-    REFUSED("Pf\n2 2\n-1\n", TW_ERR_UNSUPPORTED);
+    REFUSED("PF\n2 2\n-1\n", TW_ERR_UNSUPPORTED);
     REFUSED("P8 2 2", TW_ERR_UNSUPPORTED);
 }
 
@@ -136,6 +156,8 @@ int main(void) {
         cmocka_unit_test(what_is_not_a_number_is_refused),
         cmocka_unit_test(a_file_that_ends_early_is_refused),
         cmocka_unit_test(sides_are_limited_before_anything_is_read),
+        cmocka_unit_test(grey_floats_are_cut_off),
+        cmocka_unit_test(what_is_no_scale_is_refused),
         cmocka_unit_test(relatives_are_named),
         cmocka_unit_test(tall_bitmaps_are_picked_from_row_by_row),
     };

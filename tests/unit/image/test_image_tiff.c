@@ -341,6 +341,77 @@ static void jpeg_inside_is_read(void **state) {
     }
 }
 
+static void make_floats(tw_buffer *b, bool big, int compression, int predictor, const void *data,
+                        size_t n) {
+    make(b, big,
+         (const entry[]){{256, 1, {2}},
+                         {257, 1, {2}},
+                         {258, 1, {32}},
+                         {259, 1, {compression}},
+                         {262, 1, {1}},
+                         {273, 1, {DATA}},
+                         {279, 1, {(int)n}},
+                         {317, 1, {predictor}},
+                         {339, 1, {3}},
+                         {0, 0, {0}}},
+         data, n);
+}
+
+/* -2, 3.99, 255.5 and 7 are cut off. */
+static void floats_are_read(void **state) {
+    static const uint8_t grey[] = {0, 3, 255, 7};
+    static const uint8_t le[] = {15,   0x00, 0x00, 0x00, 0xc0, 0x29, 0x5c, 0x7f, 0x40,
+                                 0x00, 0x80, 0x7f, 0x43, 0x00, 0x00, 0xe0, 0x40},
+                         be[] = {15,   0xc0, 0x00, 0x00, 0x00, 0x40, 0x7f, 0x5c, 0x29,
+                                 0x43, 0x7f, 0x80, 0x00, 0x40, 0xe0, 0x00, 0x00};
+    static const uint8_t differences[] = {0x78, 0xda, 0x3b, 0xd0, 0x70, 0xa0, 0xbe, 0x31,
+                                          0x66, 0x89, 0xa6, 0xf3, 0x5f, 0xfb, 0xc4, 0x05,
+                                          0x0d, 0x0c, 0x0c, 0x00, 0x46, 0xbe, 0x07, 0x2a};
+    tw_buffer b;
+    make_floats(&b, false, 1, 1, le + 1, 16);
+    assert_greys(&b, "F", grey);
+    make_floats(&b, true, 1, 1, be + 1, 16);
+    assert_greys(&b, "F", grey);
+    make_floats(&b, false, 32773, 1, le, 17);
+    assert_greys(&b, "F", grey);
+    make_floats(&b, true, 32773, 1, le, 17); /* Pillow swaps bytes once too often */
+    assert_greys(&b, "F", grey);
+    make_floats(&b, false, 8, 3, differences, sizeof differences);
+    assert_greys(&b, "F", grey);
+}
+
+static void make_odd(tw_buffer *b, int compression, int n_rows, int n_bytes, const void *data,
+                     size_t n) {
+    make(b, false,
+         (const entry[]){{256, 1, {2}},
+                         {257, 1, {2}},
+                         {258, 1, {8}},
+                         {259, 1, {compression}},
+                         {262, 1, {1}},
+                         {273, 1, {DATA}},
+                         {278, n_rows, {2, 2}},
+                         {279, 1, {n_bytes}},
+                         {0, 0, {0}}},
+         data, n);
+}
+
+/* What Pillow leaves to libtiff is read more strictly. */
+static void damage_that_libtiff_refuses_is_refused(void **state) {
+    static const uint8_t checksum[] = {0x78, 0x9c, 0x63, 0x64, 0x64, 0x66,
+                                       0x01, 0x00, 0x00, 0x15, 0x00, 0x0b};
+    tw_buffer b;
+    make_odd(&b, 1, 2, 4, "\1\2\3\4", 4); /* two values where one belongs */
+    assert_greys(&b, "L", (const uint8_t[]){1, 2, 3, 4});
+    make_odd(&b, 32773, 1, 5, "\3\1\2\3\4", 5);
+    assert_greys(&b, "L", (const uint8_t[]){1, 2, 3, 4});
+    make_odd(&b, 32773, 2, 5, "\3\1\2\3\4", 5);
+    assert_refused(&b, TW_ERR_FORMAT);
+    make_odd(&b, 32773, 1, 6, "\3\1\2\3\4", 5); /* a byte that is missing and not needed */
+    assert_refused(&b, TW_ERR_FORMAT);
+    make_odd(&b, 8, 1, sizeof checksum, checksum, sizeof checksum);
+    assert_refused(&b, TW_ERR_FORMAT);
+}
+
 static void what_is_not_read_is_named(void **state) {
     tw_buffer b;
     make_small(&b, false, 8, 1, 6, 1, "\1\2\3\4", 4); /* JPEG as it was in TIFF 6.0 */
@@ -410,6 +481,8 @@ int main(void) {
         cmocka_unit_test(the_order_of_bits_is_obeyed),
         cmocka_unit_test(a_big_tiff_is_read),
         cmocka_unit_test(jpeg_inside_is_read),
+        cmocka_unit_test(floats_are_read),
+        cmocka_unit_test(damage_that_libtiff_refuses_is_refused),
         cmocka_unit_test(what_is_not_read_is_named),
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(sizes_are_checked_before_anything_is_allocated),
