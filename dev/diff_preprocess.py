@@ -36,7 +36,7 @@ AFTER, FIRST = 0, 1
 HALF_EVEN, FLOOR = 0, 1
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "GIF", "TIFF", "HEIF", "AVIF")
 READ_BLOCK = ImageFile.MAXBLOCK  # what a file is read by: it decides about some damaged GIF
 VERDICTS = ("equal", "both refuse", "different", "only tuwen refuses", "only Pillow refuses")
 
@@ -153,7 +153,7 @@ def pillows(recipe, family, data, rotate):
     """uint8 and float32, or the message; and the mode, when the header could be read."""
     mode = "-"
     try:
-        im = Image.open(io.BytesIO(data), formats=FORMATS)
+        im = Image.open(io.BytesIO(data), formats=[f for f in FORMATS if f in Image.OPEN])
         mode = im.mode
         if rotate:
             im = ImageOps.exif_transpose(im)
@@ -282,6 +282,8 @@ def main():
     print(f"seed {args.seed}; Pillow {PIL.__version__} ({decoders}); tuwen ({versions.value.decode()})")
     if not CJPEG:
         print("cjpeg not found: no JPEG of the rarer samplings, none of arithmetic codes")
+    if "heif" not in MAKERS:
+        print("pillow-heif or Pillow's AVIF not found: no HEIC, no AVIF")
     tally = Tally()
     try:
         run(args, library, tally)

@@ -70,6 +70,10 @@ def packbits(row):
 def encode(values, bits, order, compression, predictor, fill_order):
     """values: rows x columns x samples of one piece."""
     rows, columns, samples = values.shape
+    if predictor == 3:  # the first bytes of a row's floats, then the second ones
+        bytes_apart = values.astype(">u4").view("u1").reshape(rows, columns, 4).transpose(0, 2, 1).reshape(rows, -1)
+        bytes_apart[:, 1:] -= bytes_apart[:, :-1].copy()
+        return zlib.compress(bytes_apart.tobytes(), 6)
     if predictor == 2:
         values = values.copy()
         values[:, 1:] = (values[:, 1:].astype("i8") - values[:, :-1]) % (1 << bits)
@@ -113,8 +117,12 @@ KINDS = {
 }
 
 
-def make_tiff(rng, width, height):
-    photometric, samples, bits, sample_format, extra = KINDS[rng.choice(sorted(KINDS))]
+# Bits of floats.
+FLOATS = {"F": (1, 1, 32, 3, []), "F white": (0, 1, 32, 3, [])}
+
+
+def make_tiff(rng, width, height, kinds=KINDS):
+    photometric, samples, bits, sample_format, extra = kinds[rng.choice(sorted(kinds))]
     big_endian, wide = rng.random() < 0.4, rng.random() < 0.3
     order = ">" if big_endian else "<"
     compression = rng.choice((STORED, DEFLATE, DEFLATE, DEFLATE_OLD, PACKBITS))
@@ -130,6 +138,9 @@ def make_tiff(rng, width, height):
     values = (np.stack(planes, -1) + noise) & top
     if bits == 32 or sample_format == 2:
         values = (values >> (bits - 10)) - (200 if sample_format == 2 else 0) & top  # where clipping is not all
+    if sample_format == 3:
+        values = (values / 3.7 - 30).astype("f4").view("u4")
+        predictor = rng.choice((1, 2, 3)) if deflate else 1
     tags = {256: [width], 257: [height], 258: [bits] * samples, 259: [compression], 262: [photometric], 266: [fill_order], 277: [samples], 284: [planar], 317: [predictor], 339: [sample_format] * samples}
     if photometric == 3:
         tags[320] = [rng.getrandbits(16) for _ in range(3 << bits)]

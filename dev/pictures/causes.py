@@ -1,9 +1,11 @@
 """Why a picture may come out otherwise, or be refused by one side only. Each cause is narrow, known from
-the sources of both sides and told in docs/PICTURES.md. A difference that fits none is a defect."""
+the sources of both sides and told in docs/COMPATIBILITY.md. A difference that fits none is a defect."""
+import io
 import re
 import struct
 
 import PIL
+from PIL import ImageFile
 
 PILLOW = tuple(int(x) for x in PIL.__version__.split(".")[:2])
 
@@ -88,6 +90,57 @@ def chromaticities_before_13(kind, data, verdict, ours, theirs):
     return n != 32 and (n % 4 != 0 or n < 32)
 
 
+def tiff_tags(data):
+    """The first value of every tag that a classic file's directory has, by 16 or 32 bits."""
+    order = ">" if data[:2] == b"MM" else "<"
+    try:
+        (at,) = struct.unpack_from(order + "I", data, 4)
+        (n,) = struct.unpack_from(order + "H", data, at)
+        tags = {}
+        for entry in range(at + 2, at + 2 + 12 * n, 12):
+            tag, kind, count = struct.unpack_from(order + "HHI", data, entry)
+            far = count * {3: 2, 4: 4}.get(kind, 1) > 4
+            place = struct.unpack_from(order + "I", data, entry + 8)[0] if far else entry + 8
+            tags[tag] = struct.unpack_from(order + ("I" if kind == 4 else "H"), data, place)[0]
+        return tags
+    except struct.error:
+        return {}
+
+
+def tiff_of(verdict_needed, prefix, expected):
+    """A TIFF of this byte order in which each of these tags has one of these values (None: it has none)."""
+
+    def test(kind, data, verdict, ours, theirs):
+        if kind != "tiff" or verdict != verdict_needed or data[:2] not in prefix:
+            return False
+        tags = tiff_tags(data)
+        return all(tags.get(tag) in values for tag, values in expected.items())
+
+    return test
+
+
+def tiff_big_both_ways(kind, data, verdict, ours, theirs):
+    return kind == "tiff" and verdict == "only Pillow refuses" and data[:4] == b"MM\0+"
+
+
+def arithmetic_in_blocks(kind, data, verdict, ours, theirs):
+    """libjpeg's arithmetic decoder cannot wait for the next block that Pillow reads."""
+    arithmetic = any(marker in data for marker in (b"\xff\xc9", b"\xff\xca"))
+    return kind == "jpeg" and verdict == "only Pillow refuses" and arithmetic and len(data) > ImageFile.MAXBLOCK and "broken data stream" in theirs
+
+
+def heif_profile(kind, data, verdict, ours, theirs):
+    if kind != "heif" or verdict != "only Pillow refuses":
+        return False
+    import pillow_heif
+
+    try:
+        pillow_heif.open_heif(io.BytesIO(data))
+    except Exception as e:  # its ways to refuse are many
+        return "NCLX" in str(e)
+    return False
+
+
 def refusing(kind, whose, pattern):
     """Only one side refuses, with this message."""
 
@@ -107,10 +160,15 @@ CAUSES = (
     ("GIF: a grey palette of the first frame over a coloured one of the screen, which Pillow mixes up", gif_mixed_palettes),
     ("PNG: a cHRM chunk of another length than 32, checked as Pillow 13 does", chromaticities_before_13),
     ("PNM: kinds that Pillow made up for its tests (PyP, PyRGBA, PyCMYK, P0CMYK)", refusing("pnm", "tuwen", "first bytes 50 (79|30)")),
-    ("PNM: PFM, pixels of floats", refusing("pnm", "tuwen", "pnm: Pf")),
     ("WebP: damage behind the pixels of an animation's first frame, which tuwen does not look at", refusing("webp", "Pillow", "could not create decoder")),
     ("WebP: a first frame without pixels, which libwebp passes over", refusing("webp", "tuwen", "no pixels in bytes")),
     ("TIFF: a damaged entry of the directory, which Pillow passes over", refusing("tiff", "tuwen", "tiff: (tag|truncated in a directory)")),
+    ("TIFF: a big-endian BigTIFF, which Pillow takes for a classic file", tiff_big_both_ways),
+    ("TIFF: unsigned 32 bits, big-endian, which Pillow does not know", tiff_of("only Pillow refuses", (b"MM",), {258: (32,), 262: (1,), 339: (None, 1)})),
+    ("TIFF: big-endian 16-bit grey, which Pillow 12.1 and 13 scramble when they resize", tiff_of("different", (b"MM",), {258: (16,), 262: (1,), 277: (None, 1)})),
+    ("TIFF: planes stored as they are, the fourth unused, at which Pillow stumbles", tiff_of("only Pillow refuses", (b"MM", b"II"), {259: (None, 1), 284: (2,), 277: (4,), 338: (0,)})),
+    ("JPEG: arithmetic codes of more than 64 KiB, which Pillow cannot feed in blocks", arithmetic_in_blocks),
+    ("HEIC: a damaged colour profile, which pillow-heif looks at and tuwen does not", heif_profile),
     ("tuwen allows sides of up to 1,000,000 pixels, before and after resizing", beyond_side),
 )
 

@@ -1,13 +1,43 @@
-"""TIFF: stored, PackBits, LZW with and without predictor, strips, tiles, both byte orders, orientation."""
+"""TIFF: written by Pillow, byte by byte here, and every layout of dev/picture_variants_tiff.py."""
 import io
 import struct
 
+import picture_variants_tiff as variants
 from PIL import Image
 
 from .common import pick_size, pixels
 
 
 def make_tiff(rng):
+    choice = rng.random()
+    if choice < 0.45:
+        return make_layout(rng)
+    return make_float(rng) if choice < 0.5 else make_small(rng)
+
+
+def make_layout(rng):
+    w, h = pick_size(rng, 120)
+    if rng.random() < 0.3:
+        return variants.make_jpeg_tiff(rng, w, h), ["JPEG"]
+    data = variants.make_tiff(rng, w, h, {**variants.KINDS, **variants.FLOATS})
+    return data, ["any layout"] + (["BigTIFF"] if data[2:4] in (b"+\0", b"\0+") else [])
+
+
+def make_float(rng):
+    """Mode F, by libtiff or stored."""
+    w, h = pick_size(rng, 120)
+    n = w * h
+    values = [rng.choice((rng.uniform(0, 255), rng.uniform(-40, 300), float(rng.randint(0, 255)))) for _ in range(n)]
+    compression = rng.choice((None, "tiff_lzw", "tiff_adobe_deflate", "packbits"))
+    tags = {278: rng.randint(1, h)}
+    if compression in ("tiff_lzw", "tiff_adobe_deflate"):
+        tags[317] = rng.randint(1, 3)
+    out = io.BytesIO()
+    Image.frombytes("F", (w, h), struct.pack(f"{n}f", *values)).save(out, "TIFF", compression=compression, tiffinfo=tags)
+    return out.getvalue(), ["floats"]
+
+
+def make_small(rng):
     w, h = pick_size(rng, 260)
     big = rng.random() < 0.4
     e = ">" if big else "<"
