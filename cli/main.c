@@ -8,15 +8,15 @@
 #include <string.h>
 
 static const cli_verb *const verbs[] = {
-    &cli_pull,   &cli_convert,    &cli_info,     &cli_tokenize,      &cli_preprocess,
-    &cli_embed,  &cli_similarity, &cli_classify, &cli_eval_zeroshot, &cli_verify,
-    &cli_export, &cli_bench,      &cli_doctor,
+    &cli_pull,       &cli_convert,  &cli_info,          &cli_tokenize, &cli_preprocess,  &cli_embed,
+    &cli_similarity, &cli_classify, &cli_eval_zeroshot, &cli_eval_knn, &cli_eval_recall, &cli_verify,
+    &cli_export,     &cli_bench,    &cli_doctor,
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 
 /* Words of the contract that other versions have. */
 static const char *const other_verbs[] = {"build", "index", "search", "merge", "serve"};
-static const char *const other_evals[] = {"features", "knn", "recall", "linear-probe"};
+static const char *const other_evals[] = {"features", "linear-probe"};
 
 static int print_overview(FILE *to) {
     fprintf(to, "Usage: tuwen VERB [options] [operands]\n"
@@ -64,18 +64,22 @@ static int unknown_verb(const char *word) {
     return CLI_USAGE;
 }
 
+/* `eval` alone, with --help or with a word that is none of its verbs. */
 static int run_eval(int argc, char **argv) {
     const char *what = argc > 1 ? argv[1] : NULL;
     if (what && (strcmp(what, "--help") == 0 || strcmp(what, "-h") == 0)) {
-        printf("Usage: tuwen eval zeroshot [options]\n%s\n\n"
-               "Example: tuwen eval zeroshot --help\n",
-               cli_eval_zeroshot.summary);
+        printf("Usage: tuwen eval VERB [options]\n\n");
+        for (size_t i = 0; i < N_VERBS; i++)
+            if (strncmp(verbs[i]->name, "eval ", 5) == 0)
+                printf("  %-14s %s\n", verbs[i]->name, verbs[i]->summary);
+        printf("\nExample: tuwen eval recall --help\n");
         return cli_finish(CLI_DONE);
     }
     if (what && is_one_of(what, other_evals, sizeof other_evals / sizeof *other_evals))
         cli_error("eval %s: not part of this version", what);
     else
-        cli_error("eval %s: expected zeroshot (see tuwen eval zeroshot --help)", what ? what : "");
+        cli_error("eval: %s%s (see tuwen eval --help)", what ? "no verb " : "expected a verb",
+                  what ? what : "");
     return CLI_USAGE;
 }
 

@@ -92,6 +92,46 @@ void tw_buffer_json_float(tw_buffer *b, float v) {
     tw_buffer_puts(b, text);
 }
 
+void tw_buffer_python_float(tw_buffer *b, double v) {
+    if (!isfinite(v)) {
+        tw_buffer_puts(b, isnan(v) ? "NaN" : v > 0 ? "Infinity" : "-Infinity");
+        return;
+    }
+    if (fabs(v) >= 1e15 && fabs(v) < 1e16) { /* %g has an exponent here, Python does not */
+        tw_buffer_printf(b, "%.1f", v);
+        return;
+    }
+    char text[32];
+    for (int digits = 15; digits <= 17; digits++) { /* fewer than 15 lose nothing at 15 */
+        snprintf(text, sizeof text, "%.*g", digits, v);
+        if (strtod(text, NULL) == v) break;
+    }
+    tw_buffer_puts(b, text);
+    if (!strpbrk(text, ".e")) tw_buffer_puts(b, ".0");
+}
+
+void tw_buffer_ascii_json_string(tw_buffer *b, const char *s, size_t n_bytes) {
+    static const char escaped[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
+    tw_buffer_puts(b, "\"");
+    for (size_t i = 0; i < n_bytes;) {
+        uint32_t c;
+        size_t used = tw_utf8_decode((const uint8_t *)s + i, n_bytes - i, &c);
+        i += used ? used : 1;
+        if (!used) c = 0xFFFD;
+        const char *found = c && c < 0x80 ? strchr(escaped, (int)c) : NULL;
+        if (found)
+            tw_buffer_printf(b, "\\%c", letters[found - escaped]);
+        else if (c >= 0x20 && c < 0x7F)
+            tw_buffer_append(b, &s[i - 1], 1);
+        else if (c < 0x10000)
+            tw_buffer_printf(b, "\\u%04x", (unsigned)c);
+        else
+            tw_buffer_printf(b, "\\u%04x\\u%04x", 0xD800 + (unsigned)((c - 0x10000) >> 10),
+                             0xDC00 + (unsigned)((c - 0x10000) & 0x3FF));
+    }
+    tw_buffer_puts(b, "\"");
+}
+
 void tw_buffer_clear(tw_buffer *b) {
     b->n_bytes = 0;
     b->failed = false;

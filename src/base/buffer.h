@@ -18,6 +18,12 @@ void tw_buffer_printf(tw_buffer *b, const char *fmt, ...) TW_PRINTF(2, 3);
 void tw_buffer_json_string(tw_buffer *b, const char *s, size_t n_bytes);
 /* A float in the shortest form that reads back as the same f32; NaN and infinities as null. */
 void tw_buffer_json_float(tw_buffer *b, float v);
+/* A double as Python writes it: the shortest form that reads back as the same double, with a
+ * fraction or an exponent; NaN, Infinity and -Infinity, as Python's json has them. */
+void tw_buffer_python_float(tw_buffer *b, double v);
+/* A JSON string of ASCII alone, as Python's json writes it: \uXXXX for the rest, pairs of them above
+ * U+FFFF; invalid bytes become U+FFFD. */
+void tw_buffer_ascii_json_string(tw_buffer *b, const char *s, size_t n_bytes);
 void tw_buffer_clear(tw_buffer *b); /* keeps the memory */
 void tw_buffer_free(tw_buffer *b);
 

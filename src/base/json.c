@@ -30,6 +30,7 @@ typedef struct parser {
     size_t n, at;
     tw_json_doc *doc;
     size_t n_text, n_values;
+    bool python;       /* as its json module reads, see tw_json_parse_python() */
     locale_t c_locale; /* made when first needed; (locale_t)0 before */
     tw_error *err;
 } parser;
@@ -235,7 +236,8 @@ static tw_status parse_number(parser *p, tw_json *v) {
         return TW_OK;
     }
     TW_TRY(read_double(p, text, &v->number));
-    if (!isfinite(v->number)) return fail_at(p, start, "number beyond the range of a double");
+    if (!isfinite(v->number) && !p->python)
+        return fail_at(p, start, "number beyond the range of a double");
     return TW_OK;
 }
 
@@ -258,7 +260,7 @@ static int shown_bytes(const tw_json *member) {
 
 /* Sorted, so that an object of a million members costs no more than its size. */
 static tw_status refuse_duplicates(parser *p, const tw_json *object) {
-    if (object->n_items < 2) return TW_OK;
+    if (object->n_items < 2 || p->python) return TW_OK;
     tw_json *few[32], **members = few;
     if (object->n_items > sizeof few / sizeof *few) {
         size_t n_bytes = object->n_items * sizeof *members;
@@ -290,6 +292,22 @@ static tw_status parse_literal(parser *p, const char *word, tw_json *v, tw_json_
     return TW_OK;
 }
 
+/* NaN, Infinity, -Infinity. */
+static tw_status parse_no_number(parser *p, tw_json *v) {
+    bool negative = accept(p, '-');
+    bool is_nan = peek(p) == 'N';
+    TW_TRY(parse_literal(p, is_nan && !negative ? "NaN" : "Infinity", v, TW_JSON_NUMBER, false));
+    v->number = is_nan ? NAN : negative ? -INFINITY : INFINITY;
+    v->string = is_nan ? "NaN" : negative ? "-Infinity" : "Infinity";
+    v->n_string = strlen(v->string);
+    return TW_OK;
+}
+
+static bool is_no_number(const parser *p, int c) {
+    bool minus = c == '-' && p->n - p->at > 1 && p->data[p->at + 1] == 'I';
+    return p->python && (c == 'N' || c == 'I' || minus);
+}
+
 /* A scalar whole; of a container the opening bracket only. */
 static tw_status parse_value_start(parser *p, tw_json *v) {
     int c = peek(p);
@@ -309,6 +327,7 @@ static tw_status parse_value_start(parser *p, tw_json *v) {
     case 'n':
         return parse_literal(p, "null", v, TW_JSON_NULL, false);
     default:
+        if (is_no_number(p, c)) return parse_no_number(p, v);
         if (c == '-' || (c >= '0' && c <= '9')) return parse_number(p, v);
         return fail_expected(p, "a value");
     }
@@ -386,12 +405,13 @@ static tw_status parse_document(parser *p) {
     return TW_OK;
 }
 
-tw_status tw_json_parse(const void *data, size_t n_bytes, tw_json_doc **out, tw_error *err) {
+static tw_status parse_as(const void *data, size_t n_bytes, bool python, tw_json_doc **out,
+                          tw_error *err) {
     *out = NULL;
     tw_json_doc *doc = calloc(1, sizeof *doc);
     if (!doc) return tw_fail_no_memory(err, sizeof *doc);
     tw_status status;
-    parser p = {.data = data, .n = n_bytes, .doc = doc, .err = err};
+    parser p = {.data = data, .n = n_bytes, .doc = doc, .python = python, .err = err};
     doc->text = n_bytes < SIZE_MAX ? malloc(n_bytes + 1) : NULL;
     status = doc->text ? parse_document(&p) : tw_fail_no_memory(err, n_bytes);
     if (p.c_locale) freelocale(p.c_locale);
@@ -401,6 +421,14 @@ tw_status tw_json_parse(const void *data, size_t n_bytes, tw_json_doc **out, tw_
     }
     *out = doc;
     return TW_OK;
+}
+
+tw_status tw_json_parse(const void *data, size_t n_bytes, tw_json_doc **out, tw_error *err) {
+    return parse_as(data, n_bytes, false, out, err);
+}
+
+tw_status tw_json_parse_python(const void *data, size_t n_bytes, tw_json_doc **out, tw_error *err) {
+    return parse_as(data, n_bytes, true, out, err);
 }
 
 void tw_json_free(tw_json_doc *doc) {
@@ -425,6 +453,14 @@ const tw_json *tw_json_get(const tw_json *object, const char *key) {
     for (const tw_json *m = object->first; m; m = m->next)
         if (m->n_key == n && memcmp(m->key, key, n) == 0) return m;
     return NULL;
+}
+
+const tw_json *tw_json_get_last(const tw_json *object, const char *key) {
+    const tw_json *found = tw_json_get(object, key), *last = found;
+    size_t n = strlen(key);
+    for (; found; found = found->next)
+        if (found->n_key == n && memcmp(found->key, key, n) == 0) last = found;
+    return last;
 }
 
 static const char *describe(const tw_json *v) {

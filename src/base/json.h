@@ -34,11 +34,17 @@ typedef struct tw_json_doc tw_json_doc;
 
 /* Parses one value with white space around it. Depth up to 64, at most 4 million values. */
 tw_status tw_json_parse(const void *data, size_t n_bytes, tw_json_doc **out, tw_error *err);
+/* The same as Python's json reads it: also NaN, Infinity and -Infinity; a number beyond a double is
+ * infinite; of a key that occurs twice the last one counts (tw_json_get_last). */
+tw_status tw_json_parse_python(const void *data, size_t n_bytes, tw_json_doc **out, tw_error *err);
 void tw_json_free(tw_json_doc *doc);
 const tw_json *tw_json_root(const tw_json_doc *doc);
 
 /* Member of an object by name; NULL when absent or not an object. */
 const tw_json *tw_json_get(const tw_json *object, const char *key);
+
+/* The last of that name. */
+const tw_json *tw_json_get_last(const tw_json *object, const char *key);
 
 /* Typed look-ups with a fallback for an absent (or null) member; a member of another type is
  * TW_ERR_FORMAT naming the key. */

@@ -16,7 +16,7 @@ run
 check "no verb is wrong usage" status_is 2
 check "no verb prints nothing on standard output" silent
 
-for verb in pull convert info tokenize preprocess embed similarity classify "eval zeroshot" verify bench doctor; do
+for verb in pull convert info tokenize preprocess embed similarity classify "eval zeroshot" "eval knn" "eval recall" verify bench doctor; do
     # shellcheck disable=SC2086
     run $verb --help
     check "$verb --help is status 0" status_is 0
@@ -29,18 +29,18 @@ for verb in pull convert info tokenize preprocess embed similarity classify "eva
     check "help $verb is $verb --help" cmp -s out page
 done
 run eval --help
-check "eval --help names zeroshot" prints "eval zeroshot"
+check "eval --help names its verbs" both 'prints "^  eval zeroshot "' 'prints "^  eval recall "'
 
 for verb in build index search merge serve; do
     run "$verb" something
     check "$verb is not part of this version" fails_saying 2 "$verb: not part of this version"
 done
-for what in features knn recall linear-probe; do
+for what in features linear-probe; do
     run eval "$what"
     check "eval $what is not part of this version" fails_saying 2 "not part of this version"
 done
 run eval
-check "eval alone is wrong usage" fails_saying 2 "zeroshot"
+check "eval alone is wrong usage" fails_saying 2 "see tuwen eval --help"
 
 run embde
 check "an unknown verb suggests the nearest" fails_saying 2 "unknown verb 'embde', did you mean embed? (see tuwen --help)"
