@@ -105,7 +105,8 @@ static tw_status convert_checkpoint(convert *c, tw_error *err) {
     o.text_head_width = c->text_head_width;
     o.activation = (tw_activation)c->activation; /* word 1 is quick_gelu, 2 is gelu */
     o.vocab = c->vocab;
-    o.recipe = cli_recipe_is_given(&c->recipe) ? &recipe : NULL;
+    o.recipe_fields = cli_recipe_fields(&c->recipe);
+    o.recipe = o.recipe_fields ? &recipe : NULL;
     o.precision = precisions[c->precision];
     o.vision_only = c->vision_only;
     o.text_only = c->text_only;

@@ -236,13 +236,16 @@ static tw_status name_output(const pull *p, const wanted *w, char out[PATH_BYTES
     return tw_fail(err, TW_ERR_ARGUMENT, "-o: a path that is too long");
 }
 
-static tw_status set_recipe(const tw_release *r, tw_recipe *recipe, tw_error *err) {
-    TW_TRY(tw_recipe_by_name("open-clip", 224, recipe, err));
-    recipe->size = 0; /* the model's */
-    if (r->recipe == TW_RELEASE_SQUASHED) recipe->resize_mode = TW_RESIZE_SQUASH;
-    for (int c = 0; c < 3 && r->recipe == TW_RELEASE_HALF; c++)
+/* Where a release differs from what its file lets expect. Returns tw_recipe_field flags. */
+static uint32_t set_recipe(const tw_release *r, tw_recipe *recipe) {
+    if (!r || r->recipe == TW_RELEASE_USUAL) return 0;
+    if (r->recipe == TW_RELEASE_SQUASHED) {
+        recipe->resize_mode = TW_RESIZE_SQUASH;
+        return TW_RECIPE_RESIZE_MODE;
+    }
+    for (int c = 0; c < 3; c++)
         recipe->mean[c] = recipe->std[c] = 0.5f;
-    return TW_OK;
+    return TW_RECIPE_MEAN | TW_RECIPE_STD;
 }
 
 static tw_status convert(const pull *p, const wanted *w, const char *output, tw_error *err) {
@@ -253,10 +256,8 @@ static tw_status convert(const pull *p, const wanted *w, const char *output, tw_
     o.precision = precisions[p->precision];
     o.source_sha256 = w->sha256;
     o.hooks = cli_hooks();
-    if (p->release && p->release->recipe != TW_RELEASE_USUAL) {
-        TW_TRY(set_recipe(p->release, &recipe, err));
-        o.recipe = &recipe;
-    }
+    o.recipe_fields = set_recipe(p->release, &recipe);
+    o.recipe = o.recipe_fields ? &recipe : NULL;
     cli_work_begin("convert", 0);
     tw_status status = tw_convert(w->path, output, &o, err);
     cli_work_end();

@@ -78,9 +78,17 @@ const cli_option cli_text_options[] = {
     {0}};
 #undef AT
 
-bool cli_recipe_is_given(const cli_recipe *o) {
-    return o->name || o->resize_mode || o->interpolation || o->resampler || o->crop_rounding ||
-           o->rgb_first || o->rgb_after || o->mean.given || o->std.given;
+uint32_t cli_recipe_fields(const cli_recipe *o) {
+    uint32_t fields = o->name ? TW_RECIPE_ALL : 0;
+    if (o->size) fields |= TW_RECIPE_SIZE;
+    if (o->resize_mode) fields |= TW_RECIPE_RESIZE_MODE;
+    if (o->interpolation) fields |= TW_RECIPE_INTERPOLATION;
+    if (o->resampler) fields |= TW_RECIPE_RESAMPLER;
+    if (o->rgb_first || o->rgb_after) fields |= TW_RECIPE_RGB_ORDER;
+    if (o->crop_rounding) fields |= TW_RECIPE_CROP_ROUNDING;
+    if (o->mean.given) fields |= TW_RECIPE_MEAN;
+    if (o->std.given) fields |= TW_RECIPE_STD;
+    return fields;
 }
 
 tw_status cli_apply_recipe(const cli_recipe *o, int32_t fixed_size, tw_recipe *recipe,

@@ -52,7 +52,8 @@ enum { CLI_TRUNCATE_SILENT = 1, CLI_TRUNCATE_FLAG, CLI_TRUNCATE_ERROR };
 /* Applies the options to *recipe. `fixed_size` is the model's (0: any). Errors: TW_ERR_ARGUMENT. */
 tw_status cli_apply_recipe(const cli_recipe *options, int32_t fixed_size, tw_recipe *recipe,
                            tw_error *err);
-bool cli_recipe_is_given(const cli_recipe *options);
+/* tw_recipe_field flags of what the options give; a name gives all. */
+uint32_t cli_recipe_fields(const cli_recipe *options);
 tw_image_options cli_image_options(const cli_limits *limits);
 tw_text_options cli_tokenize_options(const cli_text *options);
 

@@ -63,6 +63,19 @@ typedef struct tw_recipe {
      {0.48145466f, 0.4578275f, 0.40821073f},                                                       \
      {0.26862954f, 0.26130258f, 0.27577711f}}
 
+/* Fields of a recipe, as flags: which of them a caller sets. */
+typedef enum tw_recipe_field {
+    TW_RECIPE_SIZE = 1,
+    TW_RECIPE_RESIZE_MODE = 2,
+    TW_RECIPE_INTERPOLATION = 4,
+    TW_RECIPE_RESAMPLER = 8,
+    TW_RECIPE_RGB_ORDER = 16,
+    TW_RECIPE_CROP_ROUNDING = 32,
+    TW_RECIPE_MEAN = 64,
+    TW_RECIPE_STD = 128,
+    TW_RECIPE_ALL = 255
+} tw_recipe_field;
+
 /* Fills `recipe` with a named one: "chinese-clip", "openai", "open-clip", "hf" (Hugging Face CLIP:
  * RGB first, shortest, floor), "imagefolder" (Chinese-CLIP's zero-shot script: RGB first, squash).
  * Errors: TW_ERR_ARGUMENT for another name. */

@@ -87,7 +87,7 @@ typedef struct tw_convert_options {
     const char *vocab;         /* path of a vocab.txt, or of the merges of byte pairs; NULL =
                                   Chinese-CLIP's or OpenAI's, built in, when its size is the text
                                   tower's */
-    const tw_recipe *recipe;   /* NULL = the family's own; size 0 = the model's resolution */
+    const tw_recipe *recipe;   /* NULL = the checkpoint's own; size 0 = the model's resolution */
     int precision;             /* -1 = each tensor as stored, else TW_F32, TW_F16 or TW_BF16 */
     bool vision_only, text_only;
     int32_t context_length;    /* 0 = 52; in CLIP models all positions */
@@ -99,9 +99,11 @@ typedef struct tw_convert_options {
     bool round_f16;            /* round what the originals' loaders make f16 (convert_weights), as they
                                   do also where they compute in f32; stored as f16, or as f32 when
                                   `precision` is. Not with bf16 */
+    uint32_t recipe_fields;    /* tw_recipe_field flags: only these are taken from `recipe`, the rest is
+                                  the checkpoint's own, from its files or family; 0 = all are */
 } tw_convert_options;
 
-#define TW_CONVERT_OPTIONS_INIT {sizeof(tw_convert_options), 0, 0, 0, 0, 0, TW_ACT_NONE, 0, 0, -1, false, false, 0, 0, 0, 0, TW_POS_EMBED_NONE, false}
+#define TW_CONVERT_OPTIONS_INIT {sizeof(tw_convert_options), 0, 0, 0, 0, 0, TW_ACT_NONE, 0, 0, -1, false, false, 0, 0, 0, 0, TW_POS_EMBED_NONE, false, 0}
 
 /* Reads the checkpoint at `checkpoint` (nothing in it is ever executed): a file; the index of a
  * sharded one (*.index.json); or a folder as published by Hugging Face, open_clip or Chinese-CLIP,

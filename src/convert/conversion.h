@@ -41,7 +41,8 @@ tw_status tw_expect(tw_conversion *c, tw_expectation *e, tw_error *err);
 /* What stands beside the tensors: scalars in the checkpoint, a configuration in its folder. */
 tw_status tw_expect_beside(tw_conversion *c, tw_expectation *e, tw_error *err);
 
-/* c->metadata.recipe: the option's, what stands beside the tensors, or the family's (recipe.c). */
+/* c->metadata.recipe: what stands beside the tensors or the family's, with the option's fields
+ * (recipe.c). */
 tw_status tw_settle_recipe(tw_conversion *c, tw_error *err);
 
 /* c->tokenizer, of the size of the text tower's table (vocabulary.c). */

@@ -36,6 +36,9 @@ static tw_status take_options(tw_conversion *c, const tw_convert_options *option
         return tw_fail(err, TW_ERR_ARGUMENT, "pos_embed %d is no convention", (int)o->pos_embed);
     if (o->round_f16 && o->precision == TW_BF16)
         return tw_fail(err, TW_ERR_ARGUMENT, "round_f16 and precision bf16: one or the other");
+    if (o->recipe_fields && (!o->recipe || o->recipe_fields & ~(uint32_t)TW_RECIPE_ALL))
+        return tw_fail(err, TW_ERR_ARGUMENT, "recipe_fields %#x, expected flags of a recipe%s",
+                       o->recipe_fields, o->recipe ? "" : ", which is not there");
     if (o->source_sha256 && !is_hex_digest(o->source_sha256))
         return tw_fail(err, TW_ERR_ARGUMENT, "source sha256 is not 64 hex digits");
     return TW_OK;

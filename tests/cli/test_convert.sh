@@ -117,6 +117,12 @@ refused "a quantised type that is not read" 1 "quantised as q6_k" x.gguf \
     convert "$TUWEN_SOURCE/tests/fuzz/gguf/corpus/clip_cpp_unread_type.gguf" -o x.gguf
 printf 'lmgg\1\0\0\0' >old.bin
 refused "a ggml file from before GGUF" 1 "before GGUF" x.gguf convert old.bin -o x.gguf
+run convert g.gguf -o again.gguf --std 0.5,0.5,0.5
+run info again.gguf
+check "with one field of its recipe changed" both 'prints "shortest 32 bicubic, resampler classic, RGB first, crop floor"' 'prints "std 0.5 0.5 0.5"'
+run convert "$TUWEN_SOURCE/tests/data/checkpoints/tiny_openai_vit/torch113/torchscript.pt" -o again.gguf --rgb-first
+run info again.gguf
+check "an option changes the family's recipe" prints "shortest 32 bicubic, resampler classic, RGB first"
 run convert model.gguf -o again.gguf --precision f16 --text-only
 check "a model file converts again" status_is 0
 run info again.gguf
@@ -133,6 +139,9 @@ check "its configuration settles the heads" prints "4 heads of 16"
 check "the model is called as the folder" prints "name *hub"
 check "the file that was read is recorded" prints "source *model.safetensors (safetensors)"
 check "its processor settles the recipe" prints "squash 32 bicubic, resampler classic, RGB first"
+run convert hub -o x.gguf --mean 0.5,0.5,0.5 --resampler 13
+run info x.gguf
+check "an option changes that recipe, no other one" both 'prints "squash 32 bicubic, resampler 13, RGB first"' 'prints "mean 0.5 0.5 0.5" && prints "std 0.26862955"'
 printf '{"size": 32, "crop_size": 32, "resample": 2, "image_mean": 0.5}' >hub/preprocessor_config.json
 run convert hub -o x.gguf
 run info x.gguf
@@ -140,6 +149,8 @@ check "an old processor settles the recipe" both 'prints "shortest 32 bilinear, 
 printf '{"size": 32, "crop_size": 32, "resample": 1}' >hub/preprocessor_config.json
 run convert hub -o x.gguf
 check "a filter that is not there" both 'status_is 1' 'says "hub/preprocessor_config.json: resample 1 is lanczos"'
+run convert hub -o x.gguf --interpolation bilinear
+check "one option does not hide that" both 'status_is 1' 'says "resample 1 is lanczos"'
 run convert hub -o x.gguf --recipe chinese-clip
 check "--recipe overrides the processor" status_is 0
 run info x.gguf

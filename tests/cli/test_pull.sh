@@ -121,6 +121,13 @@ run info oc.gguf
 check "the configuration is heard" both 'prints "gelu, norm eps"' '! prints quick_gelu'
 mkdir -p root/clip/models/40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af
 cp root/t.pt root/clip/models/40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af/ViT-B-32.pt
+repository=root/laion/CLIP-ViT-L-14-laion2B-s32B-b82K/resolve/main
+mkdir -p $repository
+cp "$open_clip/open_clip_config.json" $repository/
+cp "$open_clip/open_clip_model.safetensors" $repository/open_clip_pytorch_model.bin
+run pull ViT-L-14/laion2b_s32b_b82k --base-url "$host/plain" --folder d -o half.gguf
+"$TUWEN" info half.gguf >out 2>>err
+check "a release's own mean and deviation, the rest by its configuration" both 'prints "shortest 32 bicubic" && prints "mean 0.5 0.5 0.5"' 'prints "std 0.5 0.5 0.5"'
 run pull openai/ViT-B/32 --base-url "$host/plain" --folder d
 check "a published digest is compared" both 'status_is 1 && says "SHA-256 expected 40d36571.* (the published one), got $sha"' '[ -z "$(find d/openai -type f)" ]'
 

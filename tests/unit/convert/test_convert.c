@@ -273,6 +273,30 @@ static void a_tower_can_be_converted_alone(void **state) {
     tw_model_free(m);
 }
 
+/* Flags tell which fields are the caller's; the rest is the family's. */
+static void fields_of_a_recipe_change_the_checkpoint_s_own(void **state) {
+    const char *checkpoint = "checkpoints/tiny_openai_vit/torch113/torchscript.pt";
+    tw_convert_options o = TW_CONVERT_OPTIONS_INIT;
+    tw_model *own = converted(checkpoint, &o);
+    tw_recipe recipe = TW_RECIPE_INIT, expected = *tw_model_recipe(own);
+    assert_int_equal(expected.resize_mode, TW_RESIZE_SHORTEST);
+    recipe.mean[1] = expected.mean[1] = 0.5f;
+    recipe.interpolation = expected.interpolation = TW_BILINEAR;
+    o.recipe = &recipe;
+    o.recipe_fields = TW_RECIPE_MEAN | TW_RECIPE_INTERPOLATION;
+    tw_model *m = converted(checkpoint, &o);
+    assert_memory_equal(tw_model_recipe(m), &expected, sizeof expected);
+    tw_model_free(m);
+    o.recipe_fields = TW_RECIPE_SIZE;
+    refuse(checkpoint, &o, TW_ERR_MISMATCH, "pictures of 224, the image tower takes 32");
+    o.recipe_fields = 256;
+    refuse(checkpoint, &o, TW_ERR_ARGUMENT, "recipe_fields 0x100");
+    o.recipe_fields = TW_RECIPE_MEAN;
+    o.recipe = NULL;
+    refuse(checkpoint, &o, TW_ERR_ARGUMENT, "which is not there");
+    tw_model_free(own);
+}
+
 static void recipe_context_and_digest_are_stored(void **state) {
     tw_convert_options o = vit_options();
     tw_recipe recipe = TW_RECIPE_INIT;
@@ -447,6 +471,7 @@ int main(void) {
         cmocka_unit_test(a_wrong_configuration_is_told_field_by_field),
         cmocka_unit_test(precision_changes_matrices_alone),
         cmocka_unit_test(a_tower_can_be_converted_alone),
+        cmocka_unit_test(fields_of_a_recipe_change_the_checkpoint_s_own),
         cmocka_unit_test(recipe_context_and_digest_are_stored),
         cmocka_unit_test(a_vocabulary_of_another_size_is_refused),
         cmocka_unit_test(cancelling_leaves_nothing),
