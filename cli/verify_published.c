@@ -15,8 +15,17 @@ typedef struct trial {
     const tw_published_example *example;
     size_t n_texts;
     bool same_file; /* else only the pixels are the same */
+    bool rounded;   /* the model's weights, through f16 */
     float probs[TW_PUBLISHED_TEXTS];
 } trial;
+
+static bool agrees(const trial *t, size_t k) {
+    return tw_published_agrees(t->example, k, t->rounded, t->probs);
+}
+
+static bool all_agree(const trial *t) {
+    return tw_published_all_agree(t->example, t->rounded, t->probs);
+}
 
 /* ------------------------------------------------------------------------------------ table */
 
@@ -38,9 +47,8 @@ static void put_texts_json(tw_buffer *b, const tw_published_example *e) {
     tw_buffer_puts(b, "]");
 }
 
-/* A source as it was published; `probs` (may be NULL) are ours. */
-static void put_source_json(tw_buffer *b, const tw_published_example *e, size_t k,
-                            const float *probs) {
+/* A source as it was published; the trial (may be NULL) is ours. */
+static void put_source_json(tw_buffer *b, const tw_published_example *e, size_t k, const trial *t) {
     const tw_published_source *s = &e->sources[k];
     tw_buffer_puts(b, k ? ", {" : "{");
     cli_json_member(b, "source", s->name);
@@ -49,18 +57,18 @@ static void put_source_json(tw_buffer *b, const tw_published_example *e, size_t 
     for (size_t i = 0; i < tw_published_n_texts(e); i++)
         tw_buffer_printf(b, "%s%.9g", i ? ", " : "", s->probs[i]);
     tw_buffer_puts(b, "]");
-    cli_json_number(b, "tolerance", s->tolerance);
-    if (probs) {
-        cli_json_number(b, "largest_difference", tw_published_difference(e, k, probs));
-        tw_buffer_printf(b, ", \"agree\": %s", tw_published_agrees(e, k, probs) ? "true" : "false");
+    cli_json_number(b, "tolerance", tw_published_tolerance(e, k, t && t->rounded));
+    if (t) {
+        cli_json_number(b, "largest_difference", tw_published_difference(e, k, t->probs));
+        tw_buffer_printf(b, ", \"agree\": %s", agrees(t, k) ? "true" : "false");
     }
     tw_buffer_puts(b, "}");
 }
 
-static void put_sources_json(tw_buffer *b, const tw_published_example *e, const float *probs) {
+static void put_sources_json(tw_buffer *b, const tw_published_example *e, const trial *t) {
     tw_buffer_puts(b, ", \"sources\": [");
     for (size_t k = 0; k < tw_published_n_sources(e); k++)
-        put_source_json(b, e, k, probs);
+        put_source_json(b, e, k, t);
     tw_buffer_puts(b, "]");
 }
 
@@ -133,6 +141,9 @@ static tw_status compute(verify *v, const tw_bytes *picture, trial *t, tw_error 
     if (!rows) return tw_fail_no_memory(err, (1 + t->n_texts) * dim * sizeof *rows);
     tw_text_options how = cli_tokenize_options(&v->text);
     tw_image_options limits = cli_image_options(&v->limits);
+    tw_provenance provenance = TW_PROVENANCE_INIT;
+    tw_model_provenance(s->model, &provenance);
+    t->rounded = provenance.round_f16;
     tw_status status = TW_OK;
     TW_CHECK(tw_encode_images(s->encoder, picture, 1, &s->recipe, &limits, rows, NULL, err));
     TW_CHECK(
@@ -158,8 +169,8 @@ static void put_source(tw_buffer *b, const trial *t, size_t k) {
     for (size_t i = 0; i < t->n_texts; i++)
         put_probability(b, s->probs[i]);
     tw_buffer_printf(b, "%12.1e%12.1e  %s\n", tw_published_difference(t->example, k, t->probs),
-                     s->tolerance,
-                     tw_published_agrees(t->example, k, t->probs) ? "agrees" : "differs");
+                     tw_published_tolerance(t->example, k, t->rounded),
+                     agrees(t, k) ? "agrees" : "differs");
 }
 
 static void put_text(tw_buffer *b, const trial *t) {
@@ -176,10 +187,10 @@ static void put_text(tw_buffer *b, const trial *t) {
         put_source(b, t, k);
     for (size_t k = 0; k < tw_published_n_sources(e); k++)
         tw_buffer_printf(b, "%s: %s\n", e->sources[k].name, e->sources[k].why);
-    tw_buffer_printf(
-        b, "%s: %s\n", tw_published_all_agree(t->example, t->probs) ? "agree" : "disagree",
-        tw_published_all_agree(t->example, t->probs) ? "within the tolerance of every source"
-                                                     : "not within the tolerance of every source");
+    const char *weights = tw_published_weights(e, t->rounded);
+    if (weights) tw_buffer_printf(b, "this model's weights: %s\n", weights);
+    tw_buffer_puts(b, all_agree(t) ? "agree: within the tolerance of every source\n"
+                                   : "disagree: not within the tolerance of every source\n");
 }
 
 static void put_json(tw_buffer *b, const verify *v, const trial *t) {
@@ -191,9 +202,9 @@ static void put_json(tw_buffer *b, const verify *v, const trial *t) {
     put_texts_json(b, e);
     tw_buffer_puts(b, ", \"probs\": ");
     cli_json_floats(b, t->probs, t->n_texts);
-    put_sources_json(b, e, t->probs);
-    tw_buffer_printf(b, ", \"agree\": %s, ",
-                     tw_published_all_agree(t->example, t->probs) ? "true" : "false");
+    tw_buffer_printf(b, ", \"round_f16\": %s", t->rounded ? "true" : "false");
+    put_sources_json(b, e, t);
+    tw_buffer_printf(b, ", \"agree\": %s, ", all_agree(t) ? "true" : "false");
     cli_json_used(b, &v->a.session, true);
     tw_buffer_puts(b, "}\n");
 }
@@ -206,9 +217,8 @@ static int report(const verify *v, const trial *t) {
         put_text(&b, t);
     int status = cli_print(&b);
     tw_buffer_free(&b);
-    return status != CLI_CONTINUE                         ? status
-           : tw_published_all_agree(t->example, t->probs) ? CLI_DONE
-                                                          : CLI_FAILED;
+    if (status != CLI_CONTINUE) return status;
+    return all_agree(t) ? CLI_DONE : CLI_FAILED;
 }
 
 /* --------------------------------------------------------------------------------------- run */

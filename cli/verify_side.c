@@ -19,13 +19,29 @@ static bool is_npy(const char *path) {
     return dot && strcasecmp(dot, ".npy") == 0;
 }
 
+static tw_status note_file(void *user, const char *path, tw_error *err) {
+    *(bool *)user = true;
+    return TW_OK;
+}
+
+/* Features, or a checkpoint as tw_convert() takes it. */
 static tw_status open_folder(verify_side *side, tw_error *err) {
-    side->kind = SIDE_FOLDER;
+    tw_error why = TW_ERROR_INIT;
     TW_TRY(tw_walk_files(side->path, is_npy, &side->files, err));
+    tw_status status = tw_convert_sources(side->path, note_file, &side->is_checkpoint, &why);
+    side->kind = side->is_checkpoint ? SIDE_MODEL : SIDE_FOLDER;
+    if (side->files.n && side->is_checkpoint)
+        return tw_fail(err, TW_ERR_AMBIGUOUS,
+                       "%s: a checkpoint and .npy files in one folder; give the checkpoint's file, "
+                       "or a folder of .npy files alone",
+                       side->path);
+    if (status != TW_OK && (status != TW_ERR_FORMAT || side->files.n == 0)) {
+        if (status == TW_ERR_FORMAT) tw_error_context(&why, "no .npy file in it");
+        *err = why;
+        return status;
+    }
     for (size_t i = 0; i < side->files.n; i++)
         TW_TRY(tw_add_stem(&side->stems, tw_strings_get(&side->files, i), err));
-    if (side->files.n == 0)
-        return tw_fail(err, TW_ERR_FORMAT, "%s: no .npy file in it", side->path);
     return TW_OK;
 }
 

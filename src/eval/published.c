@@ -33,12 +33,28 @@ double tw_published_difference(const tw_published_example *e, size_t source, con
     return largest;
 }
 
-bool tw_published_agrees(const tw_published_example *e, size_t source, const float *probs) {
-    return tw_published_difference(e, source, probs) <= e->sources[source].tolerance;
+double tw_published_tolerance(const tw_published_example *e, size_t source, bool rounded) {
+    const tw_published_source *s = &e->sources[source];
+    return rounded && s->tolerance_rounded > 0 ? s->tolerance_rounded : s->tolerance;
 }
 
-bool tw_published_all_agree(const tw_published_example *e, const float *probs) {
+bool tw_published_agrees(const tw_published_example *e, size_t source, bool rounded,
+                         const float *probs) {
+    return tw_published_difference(e, source, probs) <= tw_published_tolerance(e, source, rounded);
+}
+
+bool tw_published_all_agree(const tw_published_example *e, bool rounded, const float *probs) {
     for (size_t k = 0, n = tw_published_n_sources(e); k < n; k++)
-        if (!tw_published_agrees(e, k, probs)) return false;
+        if (!tw_published_agrees(e, k, rounded, probs)) return false;
     return true;
+}
+
+const char *tw_published_weights(const tw_published_example *e, bool rounded) {
+    bool matters = false;
+    for (size_t k = 0, n = tw_published_n_sources(e); k < n; k++)
+        matters = matters || e->sources[k].tolerance_rounded > 0;
+    return !matters  ? NULL
+           : rounded ? "rounded through f16, as the original does when it loads them by name"
+                     : "as stored; the original rounds them through f16 when it loads them by "
+                       "name: tuwen convert --round-f16";
 }

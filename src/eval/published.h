@@ -12,6 +12,8 @@ typedef struct tw_published_source {
     double probs[TW_PUBLISHED_TEXTS];
     double tolerance; /* of a probability: what the difference in computing explains */
     const char *why;  /* what that difference is */
+    double tolerance_rounded; /* of a model whose weights were rounded through f16 as the source's
+                                 were; 0 = no other */
 } tw_published_source;
 
 typedef struct tw_published_example {
@@ -42,8 +44,15 @@ size_t tw_published_n_sources(const tw_published_example *example);
 double tw_published_difference(const tw_published_example *example, size_t source,
                                const float *probs);
 
+/* Of a source, for a model whose weights were rounded through f16 when converted, or not. */
+double tw_published_tolerance(const tw_published_example *example, size_t source, bool rounded);
+
 /* Whether the difference is within the source's tolerance; of all sources. */
-bool tw_published_agrees(const tw_published_example *example, size_t source, const float *probs);
-bool tw_published_all_agree(const tw_published_example *example, const float *probs);
+bool tw_published_agrees(const tw_published_example *example, size_t source, bool rounded,
+                         const float *probs);
+bool tw_published_all_agree(const tw_published_example *example, bool rounded, const float *probs);
+
+/* A line on the model's weights and the sources'; NULL where rounding makes no difference. */
+const char *tw_published_weights(const tw_published_example *example, bool rounded);
 
 #endif

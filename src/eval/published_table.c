@@ -2,7 +2,10 @@
  * Hugging Face's OFA-Sys/chinese-clip-vit-base-patch16; OpenAI CLIP README.md; SOPHON's
  * sophon-demo sample/CLIP. Tolerances are of probabilities. The four Chinese-CLIP sources lie up to
  * 1.8e-3 apart: 1.3e-4 between PyTorch's weights (rounded through f16 when they are loaded by name)
- * and Hugging Face's (not rounded), the rest between f32 and f16 computing. */
+ * and Hugging Face's (not rounded), the rest between f32 and f16 computing. Rounded as PyTorch's, a
+ * model does the same sums in another order: a cosine off by 1e-6 moves a logit by 1e-4, and a
+ * probability p by p (1 - p) of that, here 5e-6; ten times that is allowed, the figures having been
+ * printed on a GPU. */
 #include "eval/published.h"
 
 #define F16_WEIGHTS "weights rounded through f16 when loaded, computed in f32"
@@ -32,7 +35,8 @@ const tw_published_example tw_published_examples[] = {
                 {"PyTorch, README",
                  {1.268734e-03, 5.436878e-02, 6.795761e-04, 9.436829e-01},
                  3e-4,
-                 F16_WEIGHTS},
+                 F16_WEIGHTS,
+                 5e-5},
                 {"Hugging Face",
                  {1.2686e-03, 5.4499e-02, 6.7968e-04, 9.4355e-01},
                  3e-4,

@@ -59,6 +59,27 @@ check "a damaged checkpoint" both 'status_is 1' 'says "cut.pt: " && silent && no
 status=$?
 check "a TMPDIR that is not there" both 'status_is 1' 'says "nowhere/tuwen-verify-.*: cannot create: No such file"'
 
+# Folders.
+run verify f32.gguf --against "$tiny/hf"
+check "a folder of a checkpoint" both 'status_is 0' 'prints "^text  *8 " && nothing_left'
+run verify "$tiny/hf" --against "$tiny/hf" --json
+check "two of them" both 'status_is 0' 'prints "^{\"a\": {\"path\": \".*/hf\", \"kind\": \"checkpoint\"" && nothing_left'
+"$TUWEN" verify -m "$tiny/hf" --against f32.gguf >out 2>err
+status=$?
+check "A of -m may be a folder" status_is 0
+mkdir both none-here
+cp "$tiny/hf/config.json" "$tiny/hf/model.safetensors" "$tiny/image_input.npy" both
+run verify f32.gguf --against both
+check "a folder of a checkpoint and of .npy files" fails_saying 1 "both: a checkpoint and .npy files in one folder"
+rm both/image_input.npy
+cp both/model.safetensors both/a.safetensors
+mv both/model.safetensors both/b.safetensors
+run verify f32.gguf --against both
+check "a folder of two checkpoints" fails_saying 1 "both: 2 checkpoints: a.safetensors, b.safetensors; give one of them"
+cp "$tiny/hf/config.json" none-here
+run verify f32.gguf --against none-here
+check "a folder of a configuration alone" fails_saying 1 "no .npy file in it: none-here: no checkpoint in this folder: looked for model.safetensors, "
+
 # Damage: the stage that is named is where it was done.
 damage vision_model.encoder.layers.0.mlp.fc2.weight block-0
 damage vision_model.encoder.layers.1.mlp.fc2.weight block-1
@@ -187,7 +208,7 @@ run verify theirs --against theirs
 check "nor does a row of zeros" status_is 1
 mkdir void other
 run verify ours --against void
-check "an empty folder" fails_saying 1 "void: no .npy file in it"
+check "an empty folder" fails_saying 1 "no .npy file in it: void: no checkpoint in this folder: looked for "
 cp ours/red-circle.npy other/nothing.npy
 run verify ours --against other
 check "no partner at all" both 'status_is 1' 'says "none of the 9 files could be used" && silent'
