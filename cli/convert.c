@@ -39,7 +39,8 @@ static const cli_option options[] = {
     {"resolution", 0, CLI_INT, "R", "pixels a side (the checkpoint's)", AT(resolution), 1, 4096},
     {"pos-embed", 0, CLI_CHOICE, "chinese-clip|open-clip|hugging-face",
      "resize the position table as", AT(pos_embed), 0, 0},
-    {"vocab", 0, CLI_TEXT, "FILE", "vocab.txt or CLIP's merges.txt (built in)", AT(vocab), 0, 0},
+    {"vocab", 0, CLI_TEXT, "FILE", "vocab.txt, merges.txt or tokenizer.json (built in)", AT(vocab),
+     0, 0},
     {"context-length", 0, CLI_INT, "L", "tokens a text may have (52; CLIP: all)",
      AT(context_length), 2, 512},
     {"vision-only", 0, CLI_FLAG, NULL, "leave the text tower out", AT(vision_only), 0, 0},
@@ -152,7 +153,10 @@ const cli_verb cli_convert = {
     .name = "convert",
     .summary = "a checkpoint into one model file",
     .usage = "CHECKPOINT -o MODEL.gguf [options]",
-    .about = "Weights, tokenizer and preprocessing recipe in one GGUF file. Nothing is executed.",
+    .about =
+        "CHECKPOINT is a file, a folder or the index of shards. Weights, tokenizer and recipe go\n"
+        "into one GGUF file; options of the recipe change the checkpoint's own. Nothing is "
+        "executed.",
     .example = "tuwen convert clip_cn_vit-b-16.pt -o vit-b-16.gguf --precision f16",
     .run = run,
 };

@@ -84,9 +84,10 @@ typedef struct tw_convert_options {
     int32_t text_head_width;
     tw_activation activation;  /* of the image tower, in CLIP models of both; TW_ACT_NONE = by
                                   family or configuration */
-    const char *vocab;         /* path of a vocab.txt, or of the merges of byte pairs; NULL =
-                                  Chinese-CLIP's or OpenAI's, built in, when its size is the text
-                                  tower's */
+    const char *vocab;         /* path of a vocab.txt, of the merges of byte pairs, or of a
+                                  tokenizer.json that has either; NULL = what stands beside Hugging
+                                  Face's weights, else Chinese-CLIP's or OpenAI's, built in, when
+                                  its size is the text tower's */
     const tw_recipe *recipe;   /* NULL = the checkpoint's own; size 0 = the model's resolution */
     int precision;             /* -1 = each tensor as stored, else TW_F32, TW_F16 or TW_BF16 */
     bool vision_only, text_only;

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/size.h"
-#include "convert/hf_recipe.h"
+#include "convert/json_fields.h"
 #include "model/arch.h"
 
 #include <stdlib.h>
@@ -116,7 +116,9 @@ static tw_status read_vision(const tw_json *cfg, tw_activation act, tw_clip_conf
     TW_TRY(read_layers(cfg, v, err));
     TW_TRY(get_i32(cfg, "vision_cfg", "width", 768, &v->width, err));
     TW_TRY(get_i32(cfg, "vision_cfg", "head_width", 64, &v->head_width, err));
-    TW_TRY(get_i32(cfg, "vision_cfg", "image_size", 224, &v->image_size, err));
+    int64_t side;
+    TW_TRY(tw_json_get_side(cfg, "image_size", MAX_SIZE, 224, &side, err));
+    v->image_size = (int32_t)side;
     bool vit = v->kind == TW_VISION_VIT;
     int64_t width = vit ? v->width : tw_pool_width(v);
     if (width % v->head_width)

@@ -14,6 +14,7 @@ typedef struct tw_clip_config {
     tw_recipe recipe;     /* size 0 = the model's */
     bool has_logit_scale; /* the description has it in place of a tensor */
     float logit_scale;
+    bool hugging_face; /* the configuration is theirs */
 } tw_clip_config;
 
 /* Hugging Face's {model_type: "clip" or "chinese_clip", text_config, vision_config,

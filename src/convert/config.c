@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "convert/json_fields.h"
 #include "model/arch.h"
 
 #include <stdlib.h>
@@ -67,9 +68,11 @@ static tw_status parse_layers(const tw_json *root, tw_vision_config *out, tw_err
 
 static tw_status read_vision(const tw_json *root, tw_vision_config *v, int32_t *embed_dim,
                              tw_error *err) {
-    int64_t head_width;
+    int64_t head_width, side;
     TW_TRY(need_int(root, "embed_dim", 1 << 20, embed_dim, err));
-    TW_TRY(need_int(root, "image_resolution", 1 << 16, &v->image_size, err));
+    TW_TRY(tw_json_get_side(root, "image_resolution", 1 << 16, 0, &side, err));
+    if (side == 0) return tw_fail(err, TW_ERR_FORMAT, "key 'image_resolution' is missing");
+    v->image_size = (int32_t)side;
     TW_TRY(need_int(root, "vision_width", 1 << 20, &v->width, err));
     TW_TRY(parse_layers(root, v, err));
     TW_TRY(tw_json_get_int(root, "vision_head_width", 1, 1 << 20, 64, &head_width, err));

@@ -14,6 +14,7 @@ static void expect_clip(const tw_conversion *c, tw_expectation *e) {
     e->text = &c->clip.text;
     e->vision_activation = c->clip.vision.activation;
     e->text_activation = c->clip.text.activation;
+    e->hugging_face = c->clip.hugging_face;
 }
 
 /* `--arch VISION.json,TEXT.json`: the part before or after the comma, or NULL when empty. */

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/size.h"
 #include "convert/clip_config.h"
+#include "convert/json_fields.h"
 #include "model/arch.h"
 
 #include <string.h>
@@ -82,6 +83,13 @@ static tw_status get(const settings *s, const char *key, int32_t *v, tw_error *e
     return tw_fail(err, TW_ERR_FORMAT, "key '%s.%s' is 0", s->where, key);
 }
 
+static tw_status get_image_size(const settings *s, int32_t *v, tw_error *err) {
+    int64_t side = *v;
+    if (s->object) TW_TRY(tw_json_get_side(s->object, "image_size", MAX_SIZE, side, &side, err));
+    *v = (int32_t)side;
+    return TW_OK;
+}
+
 static tw_status get_activation(const settings *s, tw_activation *v, tw_error *err) {
     const char *name = tw_activation_name(*v);
     if (s->object) TW_TRY(tw_json_get_string(s->object, "hidden_act", name, &name, err));
@@ -134,7 +142,7 @@ static tw_status read_vision(const settings *s, tw_vision_config *v, tw_error *e
     TW_TRY(get(s, "intermediate_size", &v->mlp_width, err));
     TW_TRY(get(s, "num_hidden_layers", &v->n_layers, err));
     TW_TRY(get(s, "num_attention_heads", &v->n_heads, err));
-    TW_TRY(get(s, "image_size", &v->image_size, err));
+    TW_TRY(get_image_size(s, &v->image_size, err));
     TW_TRY(get(s, "patch_size", &v->patch_size, err));
     TW_TRY(get_activation(s, &v->activation, err));
     TW_TRY(get_eps(s, &v->norm_eps, err));
@@ -171,7 +179,7 @@ tw_status tw_hf_clip_config_read(const tw_json *root, tw_clip_config *out, bool 
     while (d < types + TW_COUNT(types) && strcmp(type->string, d->model_type) != 0)
         d++;
     if (d == types + TW_COUNT(types)) return TW_OK;
-    *found = true;
+    *found = out->hugging_face = true;
     settings text, vision;
     const settings model = {root, "model"};
     TW_TRY(open_settings(root, "text_config_dict", "text_config", &text, err));

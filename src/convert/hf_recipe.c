@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "convert/json_fields.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,20 +12,6 @@
 #define MAX_SIDE 4096
 
 static const char only[] = "which a recipe cannot say; give --recipe";
-
-tw_status tw_json_get_channels(const tw_json *object, const char *key, float out[3],
-                               tw_error *err) {
-    const tw_json *v = tw_json_get(object, key);
-    if (!v || v->type == TW_JSON_NULL) return TW_OK;
-    const tw_json *item = v->type == TW_JSON_ARRAY ? v->first : v;
-    bool ok = v->type == TW_JSON_NUMBER || (v->type == TW_JSON_ARRAY && v->n_items == 3);
-    for (int i = 0; ok && i < 3; i++) {
-        ok = item->type == TW_JSON_NUMBER && item->number >= -1e3 && item->number <= 1e3;
-        out[i] = (float)item->number;
-        if (v->type == TW_JSON_ARRAY) item = item->next;
-    }
-    return ok ? TW_OK : tw_fail(err, TW_ERR_FORMAT, "key '%s': expected three numbers", key);
-}
 
 static tw_status get_bool(const tw_json *object, const char *key, bool fallback, bool *out,
                           tw_error *err) {
@@ -71,7 +58,7 @@ static tw_status get_square(const tw_json *size, const char *key, int32_t *out, 
                    (long long)height, (long long)width);
 }
 
-/* A number is the shorter side. */
+/* A number is the shorter side; a list of two is a rectangle. */
 static tw_status get_size(const tw_json *object, tw_resize_mode *mode, int32_t *out,
                           tw_error *err) {
     const tw_json *size = tw_json_get(object, "size");
@@ -88,7 +75,8 @@ static tw_status get_size(const tw_json *object, tw_resize_mode *mode, int32_t *
         if (*out) *mode = TW_RESIZE_SQUASH;
         if (*out) return TW_OK;
     } else {
-        TW_TRY(tw_json_get_int(object, "size", 1, MAX_SIDE, 224, &shortest, err));
+        if (size && size->type == TW_JSON_ARRAY) *mode = TW_RESIZE_SQUASH;
+        TW_TRY(tw_json_get_side(object, "size", MAX_SIDE, 224, &shortest, err));
     }
     *out = (int32_t)shortest;
     return TW_OK;
@@ -102,7 +90,7 @@ static tw_status get_crop(const tw_json *object, int32_t *out, tw_error *err) {
     TW_TRY(get_bool(object, "do_center_crop", true, &wanted, err));
     if (!wanted) return TW_OK;
     if (!crop || crop->type != TW_JSON_OBJECT) {
-        TW_TRY(tw_json_get_int(object, "crop_size", 1, MAX_SIDE, 224, &side, err));
+        TW_TRY(tw_json_get_side(object, "crop_size", MAX_SIDE, 224, &side, err));
         *out = (int32_t)side;
         return TW_OK;
     }

@@ -16,9 +16,4 @@ tw_status tw_hf_recipe_parse(const void *json, size_t n_bytes, tw_recipe *out, b
 /* The same from a file; messages begin with the path. */
 tw_status tw_hf_recipe_load(const char *path, tw_recipe *out, bool *found, tw_error *err);
 
-/* A channel each, or one number for all; nothing when the key is missing. */
-struct tw_json;
-tw_status tw_json_get_channels(const struct tw_json *object, const char *key, float out[3],
-                               tw_error *err);
-
 #endif

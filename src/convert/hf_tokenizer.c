@@ -53,6 +53,8 @@ tw_status tw_hf_tokenizer_check_file(const char *path, tw_error *err) {
 
 static tw_status compare(const tw_json *root, const tw_tokenizer *tokenizer, tw_error *err) {
     int32_t n = tw_tokenizer_vocab_size(tokenizer), n_ours = n - 2;
+    const tw_json *nested = tw_json_get(tw_json_get(root, "model"), "vocab");
+    if (nested) root = nested;
     if (root->type != TW_JSON_OBJECT)
         return tw_fail(err, TW_ERR_FORMAT, "expected an object of tokens");
     for (const tw_json *v = root->first; v; v = v->next) {

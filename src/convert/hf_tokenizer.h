@@ -13,7 +13,7 @@ tw_status tw_hf_tokenizer_check(const void *json, size_t n_bytes, tw_error *err)
 /* The same on a file; messages begin with the path. */
 tw_status tw_hf_tokenizer_check_file(const char *path, tw_error *err);
 
-/* Whether {token: id} of vocab.json gives every token but the two specials the id that the byte
+/* Whether {token: id} of vocab.json, or of tokenizer.json's model.vocab, gives every token but the two specials the id that the byte
  * pairs give it; else TW_ERR_MISMATCH naming one. */
 tw_status tw_hf_vocabulary_agrees(const void *json, size_t n_bytes, const tw_tokenizer *tokenizer,
                                   tw_error *err);

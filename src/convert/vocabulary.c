@@ -4,6 +4,7 @@
 #include "convert/folder.h"
 #include "convert/gguf_config.h"
 #include "convert/hf_tokenizer.h"
+#include "convert/hf_tokenizer_json.h"
 
 #include <stdlib.h>
 
@@ -15,14 +16,27 @@ static tw_bpe_variant bpe_variant(const tw_conversion *c) {
     return openai ? TW_BPE_OPENAI : tw_origin_family(c->origin)->bpe_variant;
 }
 
-/* A vocab.txt, or merges. */
+static tw_status build(tw_conversion *c, const void *text, size_t n_bytes, tw_error *err) {
+    if (c->metadata.arch.text.kind == TW_TEXT_CLIP)
+        return tw_tokenizer_bpe(text, n_bytes, bpe_variant(c), &c->tokenizer, err);
+    return tw_tokenizer_wordpiece(text, n_bytes, &c->tokenizer, err);
+}
+
+/* A vocab.txt, or merges, or a tokenizer.json that has either. */
 static tw_status load_file(tw_conversion *c, const char *path, tw_error *err) {
     uint8_t *data;
     size_t n_bytes;
     TW_TRY(tw_read_file(path, (size_t)64 << 20, &data, &n_bytes, err));
-    tw_status status = c->metadata.arch.text.kind == TW_TEXT_CLIP
-                           ? tw_tokenizer_bpe(data, n_bytes, bpe_variant(c), &c->tokenizer, err)
-                           : tw_tokenizer_wordpiece(data, n_bytes, &c->tokenizer, err);
+    tw_buffer lines = {0};
+    tw_status status;
+    if (n_bytes == 0 || data[0] != '{') {
+        status = build(c, data, n_bytes, err);
+    } else {
+        bool byte_pairs = c->metadata.arch.text.kind == TW_TEXT_CLIP;
+        status = tw_hf_tokenizer_json(data, n_bytes, byte_pairs, &lines, err);
+        if (status == TW_OK) status = build(c, lines.data, lines.n_bytes, err);
+    }
+    tw_buffer_free(&lines);
     free(data);
     if (status != TW_OK) tw_error_context(err, "%s", path);
     return status;
@@ -52,16 +66,22 @@ static tw_status load_merges(tw_conversion *c, const char *path, tw_error *err) 
                    expected);
 }
 
-/* merges.txt in the checkpoint's folder, if vocab.json there has the same ids. */
+/* `name` in the checkpoint's folder, else tokenizer.json; *path is NULL when neither is there. */
+static tw_status find_beside(tw_conversion *c, const char *name, char **path, tw_error *err) {
+    TW_TRY(tw_folder_neighbour(c->file, name, path, err));
+    return *path ? TW_OK : tw_folder_neighbour(c->file, "tokenizer.json", path, err);
+}
+
+/* The merges in the checkpoint's folder, if the vocabulary there has the same ids. */
 static tw_status load_merges_beside(tw_conversion *c, bool *found, tw_error *err) {
     char *merges, *vocab = NULL;
     *found = false;
     if (tw_checkpoint_gguf(c->checkpoint)) return TW_OK;
-    TW_TRY(tw_folder_neighbour(c->file, "merges.txt", &merges, err));
+    TW_TRY(find_beside(c, "merges.txt", &merges, err));
     if (!merges) return TW_OK;
     tw_status status;
     *found = true;
-    TW_CHECK(tw_folder_neighbour(c->file, "vocab.json", &vocab, err));
+    TW_CHECK(find_beside(c, "vocab.json", &vocab, err));
     TW_CHECK(load_merges(c, merges, err));
     if (vocab) status = tw_hf_vocabulary_agrees_file(vocab, c->tokenizer, err);
 done:
@@ -90,8 +110,8 @@ static tw_status load_bpe(tw_conversion *c, tw_error *err) {
     return TW_OK;
 }
 
-/* vocab.txt of a folder of Hugging Face's, and whether its tokenizer is ours; *path is NULL when
- * there is none. free() it. */
+/* The vocabulary of a folder of Hugging Face's, and whether its tokenizer is ours; *path is NULL
+ * when there is none. free() it. */
 static tw_status find_vocab(tw_conversion *c, char **path, tw_error *err) {
     char *config;
     *path = NULL;
@@ -102,7 +122,7 @@ static tw_status find_vocab(tw_conversion *c, char **path, tw_error *err) {
         free(config);
         if (status != TW_OK) return status;
     }
-    return tw_folder_neighbour(c->file, "vocab.txt", path, err);
+    return find_beside(c, "vocab.txt", path, err);
 }
 
 static tw_status load_wordpiece(tw_conversion *c, tw_error *err) {

@@ -10,8 +10,8 @@ enum { TW_PUBLISHED_TEXTS = 4, TW_PUBLISHED_SOURCES = 4 };
 typedef struct tw_published_source {
     const char *name;
     double probs[TW_PUBLISHED_TEXTS];
-    double tolerance; /* of a probability: what the difference in computing explains */
-    const char *why;  /* what that difference is */
+    double tolerance;         /* of a probability: what the difference in computing explains */
+    const char *why;          /* what that difference is */
     double tolerance_rounded; /* of a model whose weights were rounded through f16 as the source's
                                  were; 0 = no other */
 } tw_published_source;

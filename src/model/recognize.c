@@ -138,6 +138,62 @@ static tw_status measure_text(tw_origin *s, tw_arch *arch, int32_t *embed_dim, t
 /* -------------------------------------------------------------------------- against expectations
  */
 
+/* What configurations call the sizes. */
+typedef struct size_names {
+    const char *embed_dim;
+    const char *width, *patch_size, *n_layers, *mlp_width, *image_size;
+    const char *vocab_size, *text_width, *text_layers, *text_mlp, *n_positions, *n_token_types;
+} size_names;
+
+static const size_names chinese_clip_names = {
+    "embed_dim",
+    "vision_width",
+    "vision_patch_size",
+    "vision_layers",
+    "mlp width (4 x vision_width)",
+    "image_resolution",
+    "vocab_size",
+    "text_hidden_size",
+    "text_num_hidden_layers",
+    "text_intermediate_size",
+    "text_max_position_embeddings",
+    "text_type_vocab_size",
+};
+static const size_names open_clip_names = {
+    "embed_dim",
+    "vision_cfg.width",
+    "vision_cfg.patch_size",
+    "vision_cfg.layers",
+    "mlp width (vision_cfg.width x mlp_ratio)",
+    "vision_cfg.image_size",
+    "text_cfg.vocab_size",
+    "text_cfg.width",
+    "text_cfg.layers",
+    "mlp width (text_cfg.width x mlp_ratio)",
+    "text_cfg.context_length",
+    "",
+};
+static const size_names hugging_face_names = {
+    "projection_dim",
+    "vision_config.hidden_size",
+    "vision_config.patch_size",
+    "vision_config.num_hidden_layers",
+    "vision_config.intermediate_size",
+    "vision_config.image_size",
+    "text_config.vocab_size",
+    "text_config.hidden_size",
+    "text_config.num_hidden_layers",
+    "text_config.intermediate_size",
+    "text_config.max_position_embeddings",
+    "text_config.type_vocab_size",
+};
+
+static const size_names *names_of(const tw_expectation *e) {
+    return e->hugging_face                            ? &hugging_face_names
+           : e->text && e->text->kind == TW_TEXT_CLIP ? &open_clip_names
+                                                      : &chinese_clip_names;
+}
+
 static tw_status same(const char *field, int64_t expected, int64_t got, tw_error *err) {
     if (expected == got) return TW_OK;
     return tw_fail(err, TW_ERR_MISMATCH, "%s: the configuration says %lld, the checkpoint has %lld",
@@ -146,49 +202,45 @@ static tw_status same(const char *field, int64_t expected, int64_t got, tw_error
 
 static tw_status compare_vision(const tw_expectation *e, const tw_arch *arch, tw_error *err) {
     const tw_vision_config *x = e->vision, *v = &arch->vision;
-    char field[32];
+    const size_names *names = names_of(e);
+    char field[64];
     if (x->kind != v->kind)
         return tw_fail(err, TW_ERR_MISMATCH,
-                       "vision_layers: the configuration is of a %s, the checkpoint has a %s",
+                       "%s: the configuration is of a %s, the checkpoint has a %s", names->n_layers,
                        x->kind == TW_VISION_VIT ? "ViT" : "ModifiedResNet",
                        v->kind == TW_VISION_VIT ? "ViT" : "ModifiedResNet");
-    TW_TRY(same("embed_dim", e->embed_dim, arch->embed_dim, err));
-    TW_TRY(same("vision_width", x->width, v->width, err));
+    TW_TRY(same(names->embed_dim, e->embed_dim, arch->embed_dim, err));
+    TW_TRY(same(names->width, x->width, v->width, err));
     if (v->kind == TW_VISION_VIT) {
-        TW_TRY(same("vision_patch_size", x->patch_size, v->patch_size, err));
-        TW_TRY(same("vision_layers", x->n_layers, v->n_layers, err));
-        TW_TRY(same("mlp width (4 x vision_width)", x->mlp_width, v->mlp_width, err));
+        TW_TRY(same(names->patch_size, x->patch_size, v->patch_size, err));
+        TW_TRY(same(names->n_layers, x->n_layers, v->n_layers, err));
+        TW_TRY(same(names->mlp_width, x->mlp_width, v->mlp_width, err));
     }
     for (int i = 0; i < 4; i++) {
-        snprintf(field, sizeof field, "vision_layers[%d]", i);
+        snprintf(field, sizeof field, "%s[%d]", names->n_layers, i);
         TW_TRY(same(field, x->stages[i], v->stages[i], err));
     }
     if (x->image_size == v->image_size || x->image_size == e->resolution) return TW_OK;
-    return tw_fail(err, TW_ERR_MISMATCH,
-                   "image_resolution: the configuration says %d, the checkpoint has %d%s",
-                   x->image_size, v->image_size,
+    return tw_fail(err, TW_ERR_MISMATCH, "%s: the configuration says %d, the checkpoint has %d%s",
+                   names->image_size, x->image_size, v->image_size,
                    v->kind == TW_VISION_VIT ? "; --resolution resizes its position table" : "");
 }
 
-static tw_status compare_text(const tw_text_config *x, const tw_text_config *t, tw_error *err) {
+static tw_status compare_text(const tw_expectation *e, const tw_text_config *t, tw_error *err) {
+    const tw_text_config *x = e->text;
+    const size_names *names = names_of(e);
     if (x->kind != t->kind)
         return tw_fail(err, TW_ERR_MISMATCH,
                        "text tower: the configuration is of a %s, the checkpoint has a %s",
                        x->kind == TW_TEXT_BERT ? "BERT" : "CLIP transformer",
                        t->kind == TW_TEXT_BERT ? "BERT" : "CLIP transformer");
-    if (t->kind == TW_TEXT_CLIP) {
-        TW_TRY(same("text_cfg.vocab_size", x->vocab_size, t->vocab_size, err));
-        TW_TRY(same("text_cfg.width", x->width, t->width, err));
-        TW_TRY(same("text_cfg.layers", x->n_layers, t->n_layers, err));
-        TW_TRY(same("text_cfg.mlp width", x->mlp_width, t->mlp_width, err));
-        return same("text_cfg.context_length", x->n_positions, t->n_positions, err);
-    }
-    TW_TRY(same("vocab_size", x->vocab_size, t->vocab_size, err));
-    TW_TRY(same("text_hidden_size", x->width, t->width, err));
-    TW_TRY(same("text_num_hidden_layers", x->n_layers, t->n_layers, err));
-    TW_TRY(same("text_intermediate_size", x->mlp_width, t->mlp_width, err));
-    TW_TRY(same("text_max_position_embeddings", x->n_positions, t->n_positions, err));
-    return same("text_type_vocab_size", x->n_token_types, t->n_token_types, err);
+    TW_TRY(same(names->vocab_size, x->vocab_size, t->vocab_size, err));
+    TW_TRY(same(names->text_width, x->width, t->width, err));
+    TW_TRY(same(names->text_layers, x->n_layers, t->n_layers, err));
+    TW_TRY(same(names->text_mlp, x->mlp_width, t->mlp_width, err));
+    TW_TRY(same(names->n_positions, x->n_positions, t->n_positions, err));
+    if (t->kind == TW_TEXT_CLIP) return TW_OK;
+    return same(names->n_token_types, x->n_token_types, t->n_token_types, err);
 }
 
 /* ----------------------------------------------------------------------------------- what is left
@@ -302,7 +354,7 @@ tw_status tw_recognize(tw_origin *origin, const tw_expectation *said, tw_arch *o
                            "image features of length %d, text features of length %d",
                            out->embed_dim, embed_dim);
         out->embed_dim = embed_dim;
-        if (expected->text) TW_TRY(compare_text(expected->text, &out->text, err));
+        if (expected->text) TW_TRY(compare_text(expected, &out->text, err));
         TW_TRY(settle_text(origin, expected, &out->text, err));
     }
     TW_TRY(tw_arch_check(out, err));

@@ -21,6 +21,7 @@ typedef struct tw_expectation {
     tw_activation preset_activation; /* of a CLIP model by its released name; or none */
     int32_t resolution; /* what the image tower is to be resized for, so a configuration may say it;
                            0 = nothing is resized */
+    bool hugging_face; /* messages use the names of its config.json */
     bool openai; /* the file is OpenAI's own: it has their scalars, if not as tensors */
 } tw_expectation;
 

@@ -3,6 +3,7 @@
 #include "convert/config.h"
 #include "convert/hf_recipe.h"
 #include "convert/hf_tokenizer.h"
+#include "convert/hf_tokenizer_json.h"
 #include "model/arch.h"
 
 #include <stdlib.h>
@@ -41,10 +42,27 @@ static void read_tokenizer(const uint8_t *data, size_t n_bytes) {
     if (tw_hf_vocabulary_agrees(data, n_bytes, bytes, &err) != err.status) abort();
 }
 
+/* What comes out must be fit for the tokenizers to read or refuse. */
+static void read_tokenizer_json(const uint8_t *data, size_t n_bytes) {
+    for (int byte_pairs = 0; byte_pairs < 2; byte_pairs++) {
+        tw_buffer lines = {0};
+        tw_tokenizer *t = NULL;
+        tw_error err = TW_ERROR_INIT;
+        if (tw_hf_tokenizer_json(data, n_bytes, byte_pairs, &lines, &err) != err.status) abort();
+        if (err.status == TW_OK && byte_pairs)
+            tw_tokenizer_bpe(lines.data, lines.n_bytes, TW_BPE_OPENAI, &t, &err);
+        else if (err.status == TW_OK)
+            tw_tokenizer_wordpiece(lines.data, lines.n_bytes, &t, &err);
+        tw_tokenizer_free(t);
+        tw_buffer_free(&lines);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
     read_clip(data, n_bytes);
     read_recipe(data, n_bytes);
     read_tokenizer(data, n_bytes);
+    read_tokenizer_json(data, n_bytes);
     tw_arch arch = {.struct_size = sizeof arch};
     tw_error err = TW_ERROR_INIT;
     tw_status vision = tw_vision_config_parse(data, n_bytes, &arch.vision, &arch.embed_dim, &err);

@@ -210,6 +210,22 @@ static void hugging_face_s_defaults_are_those_of_its_classes(void **state) {
     refused("{\"model_type\":\"clip\",\"vision_config\":[]}", TW_ERR_FORMAT, "vision_config");
 }
 
+static void an_image_size_may_be_two_equal_numbers(void **state) {
+    (void)state;
+    assert_int_equal(
+        parsed("{\"model_type\":\"clip\",\"vision_config\":{\"image_size\":[336,336]}}")
+            .vision.image_size,
+        336);
+    assert_int_equal(parsed("{\"embed_dim\":8,\"vision_cfg\":{\"image_size\":[240,240]},"
+                            "\"text_cfg\":{}}")
+                         .vision.image_size,
+                     240);
+    refused("{\"embed_dim\":8,\"vision_cfg\":{\"image_size\":[240,320]},\"text_cfg\":{}}",
+            TW_ERR_UNSUPPORTED, "image_size is 240 x 320, only squares");
+    refused("{\"model_type\":\"clip\",\"vision_config\":{\"image_size\":[]}}", TW_ERR_FORMAT,
+            "key 'image_size'");
+}
+
 /* text_config_dict with the class's defaults for what it lacks replaces text_config. */
 static void an_old_dictionary_replaces_the_settings(void **state) {
     (void)state;
@@ -280,6 +296,7 @@ int main(void) {
         cmocka_unit_test(other_models_of_open_clip_are_called_by_name),
         cmocka_unit_test(open_clip_s_own_files_are_read_or_refused_by_name),
         cmocka_unit_test(hugging_face_s_defaults_are_those_of_its_classes),
+        cmocka_unit_test(an_image_size_may_be_two_equal_numbers),
         cmocka_unit_test(an_old_dictionary_replaces_the_settings),
         cmocka_unit_test(chinese_clip_has_defaults_of_its_own),
         cmocka_unit_test(nonsense_is_refused),

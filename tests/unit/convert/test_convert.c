@@ -1,5 +1,5 @@
 /* The tiny Chinese-CLIP checkpoints, in every container, become model files. */
-#include "support.h"
+#include "converted.h"
 
 #include "base/file.h"
 #include "format/checkpoint.h"
@@ -23,32 +23,8 @@ static tw_convert_options vit_options(void) {
     return o;
 }
 
-static const char *convert(const char *checkpoint, const tw_convert_options *o) {
-    const char *path = test_temporary(".gguf");
-    assert_ok(tw_convert(test_data(checkpoint), path, o, &err), &err);
-    return path;
-}
-
 static tw_model *converted(const char *checkpoint, const tw_convert_options *o) {
-    tw_model *m;
-    assert_ok(tw_model_open(convert(checkpoint, o), &m, &err), &err);
-    return m;
-}
-
-static float *values(const tw_tensor *t) {
-    float *out = malloc(tw_tensor_elements(t) * sizeof *out + 1);
-    assert_non_null(out);
-    tw_tensor_to_f32(t, out);
-    return out;
-}
-
-static void assert_same_values(const tw_tensor *a, const tw_tensor *b) {
-    size_t n = tw_tensor_elements(a);
-    assert_int_equal(n, tw_tensor_elements(b));
-    float *x = values(a), *y = values(b);
-    if (memcmp(x, y, n * sizeof *x) != 0) fail_msg("%s and %s differ", a->name, b->name);
-    free(x);
-    free(y);
+    return test_converted(test_data(checkpoint), o);
 }
 
 /* ------------------------------------------------------------------------------------ contents */
@@ -90,26 +66,29 @@ static void tensors_are_split_and_transposed(void **state) {
     const tw_tensor *t = tw_checkpoint_tensor(c, 0);
     bool prefix = strncmp(t->name, "module.", 7) == 0;
 #define SOURCE(name) tw_checkpoint_find(c, prefix ? "module." name : name)
-    float *stacked = values(SOURCE("visual.transformer.resblocks.1.attn.in_proj_weight"));
-    float *k = values(&m->vision.blocks[1].k.weight), *v = values(&m->vision.blocks[1].v.weight);
+    float *stacked = test_values(SOURCE("visual.transformer.resblocks.1.attn.in_proj_weight"));
+    float *k = test_values(&m->vision.blocks[1].k.weight),
+          *v = test_values(&m->vision.blocks[1].v.weight);
     assert_memory_equal(k, stacked + 64 * 64, 64 * 64 * sizeof *k);
     assert_memory_equal(v, stacked + 2 * 64 * 64, 64 * 64 * sizeof *v);
-    float *proj = values(SOURCE("visual.proj")), *projection = values(&m->vision.projection);
+    float *proj = test_values(SOURCE("visual.proj")),
+          *projection = test_values(&m->vision.projection);
     for (int e = 0; e < 32; e++)
         for (int w = 0; w < 64; w++)
             assert_true(projection[e * 64 + w] == proj[w * 32 + e]);
-    float *text = values(SOURCE("text_projection")), *text_projection = values(&m->text.projection);
+    float *text = test_values(SOURCE("text_projection")),
+          *text_projection = test_values(&m->text.projection);
     for (int e = 0; e < 32; e++)
         for (int h = 0; h < 32; h++)
             assert_true(text_projection[e * 32 + h] == text[h * 32 + e]);
-    assert_same_values(&m->vision.patch, SOURCE("visual.conv1.weight"));
-    assert_same_values(&m->vision.blocks[0].fc1.weight,
-                       SOURCE("visual.transformer.resblocks.0.mlp.c_fc.weight"));
-    assert_same_values(&m->text.token, SOURCE("bert.embeddings.word_embeddings.weight"));
-    assert_same_values(&m->text.blocks[1].ln1.gamma,
-                       SOURCE("bert.encoder.layer.1.attention.output.LayerNorm.weight"));
-    assert_same_values(&m->text.blocks[1].ln2.beta,
-                       SOURCE("bert.encoder.layer.1.output.LayerNorm.bias"));
+    test_same_values(&m->vision.patch, SOURCE("visual.conv1.weight"));
+    test_same_values(&m->vision.blocks[0].fc1.weight,
+                     SOURCE("visual.transformer.resblocks.0.mlp.c_fc.weight"));
+    test_same_values(&m->text.token, SOURCE("bert.embeddings.word_embeddings.weight"));
+    test_same_values(&m->text.blocks[1].ln1.gamma,
+                     SOURCE("bert.encoder.layer.1.attention.output.LayerNorm.weight"));
+    test_same_values(&m->text.blocks[1].ln2.beta,
+                     SOURCE("bert.encoder.layer.1.output.LayerNorm.bias"));
     assert_int_equal(m->vision.patch.dtype, SOURCE("visual.conv1.weight")->dtype);
     assert_int_equal(m->vision.pre.gamma.dtype, SOURCE("visual.ln_pre.weight")->dtype);
     free(stacked);
@@ -127,14 +106,7 @@ static void assert_same_model(const char *a, const char *b) {
     tw_convert_options o = vit_options();
     tw_model *x = converted(a, &o), *y = converted(b, &o);
     assert_memory_equal(tw_model_arch(x), tw_model_arch(y), sizeof(tw_arch));
-    size_t n = tw_gguf_n_tensors(x->gguf);
-    assert_int_equal(n, tw_gguf_n_tensors(y->gguf));
-    for (size_t i = 0; i < n; i++) {
-        assert_string_equal(tw_gguf_tensor_at(x->gguf, i)->view.name,
-                            tw_gguf_tensor_at(y->gguf, i)->view.name);
-        assert_same_values(&tw_gguf_tensor_at(x->gguf, i)->view,
-                           &tw_gguf_tensor_at(y->gguf, i)->view);
-    }
+    test_same_weights(x, y);
     tw_model_free(x);
     tw_model_free(y);
 }

@@ -3,6 +3,7 @@
 
 #include "convert/hf_recipe.h"
 #include "convert/hf_tokenizer.h"
+#include "convert/hf_tokenizer_json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,6 +59,7 @@ static void sizes_are_spelled_in_several_ways(void **state) {
          TW_RESIZE_SHORTEST, 32},
         {"{\"size\":{\"height\":48,\"width\":48},\"do_center_crop\":false}", TW_RESIZE_SQUASH, 48},
         {"{\"size\":{\"height\":224,\"width\":224}}", TW_RESIZE_SQUASH, 224},
+        {"{\"size\":[48,48],\"crop_size\":[48,48]}", TW_RESIZE_SQUASH, 48},
         {"{\"size\":{\"height\":48,\"width\":48},\"crop_size\":48}", TW_RESIZE_SQUASH, 48},
         {"{\"processor_class\":\"CLIPProcessor\",\"image_processor\":{\"size\":224}}",
          TW_RESIZE_SHORTEST, 224},
@@ -90,6 +92,9 @@ static void what_a_recipe_cannot_say_is_refused_by_name(void **state) {
     refused("{\"size\":256}", TW_ERR_UNSUPPORTED, "size 256, then crop_size 224");
     refused("{\"do_center_crop\":false}", TW_ERR_UNSUPPORTED, "do_center_crop is false");
     refused("{\"size\":{\"height\":224,\"width\":192}}", TW_ERR_UNSUPPORTED, "224 x 192");
+    refused("{\"size\":[224,192]}", TW_ERR_UNSUPPORTED, "224 x 192, only squares");
+    refused("{\"size\":[224]}", TW_ERR_FORMAT, "or two, height and width");
+    refused("{\"crop_size\":[224,\"a\"]}", TW_ERR_FORMAT, "key 'crop_size'");
     refused("{\"size\":{\"height\":224}}", TW_ERR_FORMAT, "both height and width");
     refused("{\"size\":{\"shortest_edge\":224,\"longest_edge\":400}}", TW_ERR_UNSUPPORTED,
             "shortest_edge alone");
@@ -147,6 +152,55 @@ static void ids_must_be_those_of_the_merges(void **state) {
     tw_tokenizer_free(t);
 }
 
+/* What a vocab.txt or merges.txt would hold, or the part of a message. */
+static void lines_of(const char *json, bool byte_pairs, const char *expected) {
+    tw_buffer lines = {0};
+    assert_ok(tw_hf_tokenizer_json(json, strlen(json), byte_pairs, &lines, &err), &err);
+    assert_string_equal(lines.data, expected);
+    tw_buffer_free(&lines);
+}
+
+static void no_lines_of(const char *json, bool byte_pairs, tw_status expected, const char *part) {
+    tw_buffer lines = {0};
+    assert_fails(tw_hf_tokenizer_json(json, strlen(json), byte_pairs, &lines, &err), expected,
+                 &err);
+    if (!strstr(err.message, part)) fail_msg("'%s' does not say '%s'", err.message, part);
+    tw_buffer_free(&lines);
+}
+
+#define WORDPIECE(normalizer, vocab)                                                               \
+    "{\"normalizer\":{\"type\":\"BertNormalizer\"" normalizer                                      \
+    "},\"model\":{\"type\":\"WordPiece\",\"vocab\":" vocab "}}"
+#define BPE(merges) "{\"model\":{\"type\":\"BPE\",\"merges\":" merges "}}"
+
+static void a_tokenizer_json_has_the_lines_of_either_file(void **state) {
+    (void)state;
+    lines_of(BPE("[\"a b</w>\",[\"a\",\"b\"]]"), true, "#merges\na b</w>\na b\n");
+    lines_of(WORDPIECE(",\"strip_accents\":null", "{\"b\":1,\"[PAD]\":0,\"##a\":2}"), false,
+             "[PAD]\nb\n##a\n");
+}
+
+static void another_tokenizer_json_is_refused_by_the_setting(void **state) {
+    (void)state;
+    no_lines_of("{}", true, TW_ERR_FORMAT, "no object 'model'");
+    no_lines_of(BPE("[]"), false, TW_ERR_UNSUPPORTED, "model.type is 'BPE', the text tower needs");
+    no_lines_of("{\"model\":{\"type\":\"Unigram\"}}", true, TW_ERR_UNSUPPORTED, "'Unigram'");
+    no_lines_of("{\"model\":{\"merges\":[],\"end_of_word_suffix\":\"\"}}", true, TW_ERR_UNSUPPORTED,
+                "end_of_word_suffix is ''");
+    no_lines_of(BPE("{}"), true, TW_ERR_FORMAT, "model.merges: expected a list");
+    no_lines_of(BPE("[\"a b\",[\"a\"]]"), true, TW_ERR_FORMAT, "model.merges[1]");
+    no_lines_of(BPE("[[\"a\",\"b c\"]]"), true, TW_ERR_FORMAT, "model.merges[0]");
+    no_lines_of(BPE("[\"a\\nb\"]"), true, TW_ERR_FORMAT, "model.merges[0]");
+    no_lines_of("{\"model\":{\"vocab\":{\"a\":0}}}", false, TW_ERR_UNSUPPORTED, "got none");
+    no_lines_of(WORDPIECE(",\"lowercase\":false", "{\"a\":0}"), false, TW_ERR_UNSUPPORTED,
+                "normalizer.lowercase");
+    no_lines_of(WORDPIECE("", "{\"a\":0,\"b\":0}"), false, TW_ERR_FORMAT, "token 'b'");
+    no_lines_of(WORDPIECE("", "{\"a\":0,\"b\":2}"), false, TW_ERR_FORMAT,
+                "an id of its own below 2");
+    no_lines_of(WORDPIECE("", "{\"a\\n\":0}"), false, TW_ERR_FORMAT, "token 0 has a line's end");
+    no_lines_of(WORDPIECE("", "[]"), false, TW_ERR_FORMAT, "expected an object of tokens");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(missing_settings_have_the_classes_defaults),
@@ -157,6 +211,8 @@ int main(void) {
         cmocka_unit_test(a_processor_without_images_says_nothing),
         cmocka_unit_test(a_tokenizer_must_be_ours),
         cmocka_unit_test(ids_must_be_those_of_the_merges),
+        cmocka_unit_test(a_tokenizer_json_has_the_lines_of_either_file),
+        cmocka_unit_test(another_tokenizer_json_is_refused_by_the_setting),
     };
     return cmocka_run_group_tests_name("hugging face files", tests, NULL, NULL);
 }
