@@ -390,7 +390,9 @@ static tw_status decode_piece(tiff_state *s, const piece *p, tw_tiff_unpacker *u
 static tw_status decode_planes(tiff_state *s, tw_tiff_unpacker *unpacker, uint8_t *scratch,
                                tw_error *err) {
     piece p = {0};
-    for (; p.plane < s->n_planes; p.plane++)
+    /* An unused fourth plane is not looked at. */
+    uint32_t n_planes = s->mode == TW_MODE_RGB ? TW_MIN(s->n_planes, 3u) : s->n_planes;
+    for (; p.plane < n_planes; p.plane++)
         for (uint64_t y = 0; y < s->height; y += s->piece_height)
             for (uint64_t x = 0; x < s->width; x += s->piece_width, p.index++) {
                 p.x = (uint32_t)x;

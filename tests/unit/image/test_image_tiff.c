@@ -245,24 +245,28 @@ static void deflate_gives_what_the_picture_needs(void **state) {
     }
 }
 
+/* Of four planes the last, not used, is outside of the file. */
 static void planes_are_put_together(void **state) {
-    tw_buffer b;
-    tw_error err = TW_ERROR_INIT;
-    uint8_t rgb[12];
-    make(&b, false,
-         (const entry[]){{256, 1, {2}},
-                         {257, 1, {2}},
-                         {258, 3, {8, 8, 8}},
-                         {262, 1, {2}},
-                         {273, 3, {DATA, DATA - 4, DATA - 8}},
-                         {277, 1, {3}},
-                         {279, 3, {4, 4, 4}},
-                         {284, 1, {2}},
-                         {0, 0, {0}}},
-         "\1\2\3\4\11\12\13\14\21\22\23\24", 12);
-    assert_ok(pixels_of(&b, 2, rgb, &err), &err);
-    assert_memory_equal(rgb, "\1\11\21\2\12\22\3\13\23\4\14\24", 12);
-    tw_buffer_free(&b);
+    for (int n = 3; n <= 4; n++) {
+        tw_buffer b;
+        tw_error err = TW_ERROR_INIT;
+        uint8_t rgb[12];
+        make(&b, false,
+             (const entry[]){{256, 1, {2}},
+                             {257, 1, {2}},
+                             {258, n, {8, 8, 8, 8}},
+                             {262, 1, {2}},
+                             {273, n, {DATA, DATA - 4, DATA - 8, 9999}},
+                             {277, 1, {n}},
+                             {279, n, {4, 4, 4, 4}},
+                             {284, 1, {2}},
+                             {n == 4 ? 338 : 999, 1, {0}},
+                             {0, 0, {0}}},
+             "\1\2\3\4\11\12\13\14\21\22\23\24", 12);
+        assert_ok(pixels_of(&b, 2, rgb, &err), &err);
+        assert_memory_equal(rgb, "\1\11\21\2\12\22\3\13\23\4\14\24", 12);
+        tw_buffer_free(&b);
+    }
 }
 
 static void the_order_of_bits_is_obeyed(void **state) {
