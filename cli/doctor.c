@@ -78,6 +78,23 @@ static void put_libraries(doctor *d) {
     }
 }
 
+/* Each other runtime: what of it is here, or how to get it. */
+static void put_backends(doctor *d) {
+    char found[256];
+    for (const char *const *name = tw_backend_names(); *name; name++) {
+        tw_error err = TW_ERROR_INIT;
+        bool usable = tw_backend_probe(*name, NULL, found, sizeof found, &err) == TW_OK;
+        if (usable && !found[0]) continue; /* part of this build */
+        if (!d->json) {
+            cli_put_field(&d->out, *name, "%s", usable ? found : err.message);
+            continue;
+        }
+        tw_buffer_printf(&d->out, ", \"%s\": {\"usable\": %s", *name, usable ? "true" : "false");
+        cli_json_member(&d->out, usable ? "runtime" : "reason", usable ? found : err.message);
+        tw_buffer_puts(&d->out, "}");
+    }
+}
+
 static void put_text(doctor *d, const tw_pool *pool, const char *decoders) {
     tw_buffer *b = &d->out;
     const char *cap = getenv("TUWEN_CPU");
@@ -96,6 +113,7 @@ static void put_text(doctor *d, const tw_pool *pool, const char *decoders) {
     cli_put_field(b, "threads", "%d", tw_pool_threads(pool));
     cli_put_field(b, "decoders", "%s", decoders);
     put_libraries(d);
+    put_backends(d);
     cli_put_field(b, "resamplers", "%s, %s, %s, %s (of Pillow)",
                   tw_resampler_name(TW_RESAMPLER_CLASSIC), tw_resampler_name(TW_RESAMPLER_12_1),
                   tw_resampler_name(TW_RESAMPLER_12_2), tw_resampler_name(TW_RESAMPLER_13));
@@ -123,6 +141,7 @@ static void put_json(doctor *d, const tw_pool *pool, const char *decoders) {
     cli_json_number(b, "threads", tw_pool_threads(pool));
     cli_json_member(b, "decoders", decoders);
     put_libraries(d);
+    put_backends(d);
     tw_buffer_printf(b, ", \"resamplers\": [\"%s\", \"%s\", \"%s\", \"%s\"], \"checks\": [",
                      tw_resampler_name(TW_RESAMPLER_CLASSIC), tw_resampler_name(TW_RESAMPLER_12_1),
                      tw_resampler_name(TW_RESAMPLER_12_2), tw_resampler_name(TW_RESAMPLER_13));

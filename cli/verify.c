@@ -43,8 +43,8 @@ static int check_usage(verify *v) {
     if (status != CLI_CONTINUE) return status;
     if (v->operands.n > 1)
         cli_error("expected one A, got %zu; the other is --against B", v->operands.n);
-    else if (!v->against)
-        cli_error("nothing to compare with: give --against B");
+    else if (!v->against && !v->compute.backend)
+        cli_error("nothing to compare with: give --against B, or --backend for the same on another");
     else if (v->images && v->pixels)
         cli_error("--images and --pixels exclude each other");
     else if (v->texts && v->ids)
@@ -58,7 +58,7 @@ static int check_usage(verify *v) {
 static int open_sides(verify *v) {
     v->a.path = v->operands.n ? v->operands.items[0] : cli_model_path(&v->compute);
     if (!v->a.path) return CLI_USAGE;
-    v->b.path = v->against;
+    v->b.path = v->against ? v->against : v->a.path;
     v->a.arch = v->a_arch;
     v->b.arch = v->b_arch;
     int status = side_open(&v->a);
@@ -125,6 +125,7 @@ const cli_verb cli_verify = {
              ".npy an\n"
              "input, paired by name. Models are shown built-in inputs, or those that are given.\n"
              "With --published a released model is run on the example of its authors' README.\n"
+             "With --backend another runtime computes B, which is A unless --against names it.\n"
              "Status 0: they agree; 1: they do not.",
     .example = "tuwen verify vit-b-16.gguf --against vit-b-16-f16.gguf",
     .run = run,

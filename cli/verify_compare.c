@@ -108,6 +108,8 @@ static tw_status compare_part(verify *v, verify_part *p, tw_error *err) {
              side_input_name(&p->inputs, p->agreement.worst, name, sizeof name));
     p->worst_cosine = p->agreement.n_no_cosine ? NAN : p->agreement.cosine_min;
     if (v->a.kind != SIDE_MODEL || v->b.kind != SIDE_MODEL) return TW_OK;
+    /* Other runtimes show no stages: their features are compared alone. */
+    if (tw_encoder_observe(v->b.session.encoder, NULL, NULL, NULL) != TW_OK) return TW_OK;
     return compare_stages(v, p, err);
 }
 

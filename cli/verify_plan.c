@@ -113,9 +113,16 @@ static tw_status add_built_in(verify *v, tw_error *err) {
 
 /* -------------------------------------------------------------------------------- models */
 
+/* Another runtime computes B; A is what the engine computes. */
+static bool on_backend(const verify *v) {
+    return v->compute.backend && strcmp(v->compute.backend, "cpu") != 0;
+}
+
 static int open_models(verify *v, cli_towers towers) {
     int status = CLI_CONTINUE;
-    if (v->a.kind == SIDE_MODEL) status = side_open_model(&v->a, NULL, &v->compute, towers);
+    const cli_compute engine = {.threads = v->compute.threads, .batch = v->compute.batch};
+    if (v->a.kind == SIDE_MODEL)
+        status = side_open_model(&v->a, NULL, on_backend(v) ? &engine : &v->compute, towers);
     if (v->b.kind == SIDE_MODEL && status == CLI_CONTINUE)
         status = side_open_model(&v->b, &v->a, &v->compute, towers);
     return status;

@@ -39,6 +39,12 @@ typedef struct tw_encoder_options {
 /* The backends of this build, one word each, ended by NULL. */
 TW_API const char *const *tw_backend_names(void);
 
+/* What of a backend's runtime is on this machine: its version, providers or devices, into `buf`;
+ * "" for one that needs no runtime. `library` as in the options. The runtime stays loaded.
+ * Errors: TW_ERR_UNSUPPORTED (there is none, and how to get it; no such backend). */
+TW_API tw_status tw_backend_probe(const char *backend, const char *library, char *buf,
+                                  size_t n_bytes, tw_error *err);
+
 /* Errors: TW_ERR_ARGUMENT, TW_ERR_UNSUPPORTED (backend), TW_ERR_NO_MEMORY. `options` may be NULL. */
 TW_API tw_status tw_encoder_create(const tw_model *model, tw_pool *pool,
                                    const tw_encoder_options *options, tw_encoder **out,

@@ -53,6 +53,10 @@ typedef struct tw_backend {
     tw_status (*encode_tokens)(tw_backend_state *state, const tw_token_rows *rows, float *features,
                                tw_error *err);
 
+    /* What of its runtime is on this machine: "1.31.1, providers CPU". NULL: it needs none.
+     * Errors: TW_ERR_UNSUPPORTED, as open() would give. */
+    tw_status (*probe)(const char *library, char *buf, size_t n_bytes, tw_error *err);
+
     /* Shows the named stages (docs/MODEL.md) of later calls to `observer`; NULL ends it. NULL here:
      * this backend has none to show. */
     void (*observe)(tw_backend_state *state, tw_observer observer, void *user);

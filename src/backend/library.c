@@ -31,9 +31,8 @@ static tw_status open_by_loader(const tw_library_place *p, void **handle, char *
         if (*handle) return TW_OK;
     }
     return tw_fail(err, TW_ERR_UNSUPPORTED,
-                   "backend %s: %s is not installed; give its file or folder with --library or %s "
-                   "(it is in %s)",
-                   p->backend, p->names[0], p->variable, p->source);
+                   "backend %s: %s is not installed; --library or %s can name it (%s)", p->backend,
+                   p->names[0], p->variable, p->source);
 }
 
 tw_status tw_library_open(const tw_library_place *p, const char *library, void **handle, char *path,

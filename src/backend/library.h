@@ -11,7 +11,7 @@ typedef struct tw_library_place {
     const char *variable;     /* of the environment: a file or folder */
     const char *const *names; /* tried with the loader, ended by NULL */
     const char *prefix;       /* of the file in a folder: "libonnxruntime.so" */
-    const char *source;       /* where to get it: what follows "it is in …" */
+    const char *source;       /* where to get it */
 } tw_library_place;
 
 /* Opens `library` (a file, or a folder with one), else what the variable says, else the names.

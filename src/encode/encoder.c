@@ -26,6 +26,16 @@ static const tw_backend *find_backend(const char *name) {
     return NULL;
 }
 
+tw_status tw_backend_probe(const char *name, const char *library, char *buf, size_t n_bytes,
+                           tw_error *err) {
+    const tw_backend *backend = find_backend(name);
+    if (!backend)
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "backend '%s' is not in this build, which has %s",
+                       name, backend_list);
+    snprintf(buf, n_bytes, "%s", "");
+    return backend->probe ? backend->probe(library, buf, n_bytes, err) : TW_OK;
+}
+
 static void describe(tw_encoder *e) {
     tw_used *u = &e->used;
     *u = (tw_used)TW_USED_INIT;

@@ -42,6 +42,11 @@ check "graphs for one row run row by row" npy_close cpu.npy fixed.npy 1e-5
 ov similarity -m model.gguf --text 猫 "$red" --json
 check "JSON names the backend, its version and device" prints '"backend": "openvino", "device": "CPU".*"runtime": "20'
 
+ov verify model.gguf
+check "verify: the engine against openvino" both "status_is 0" "prints agree"
+ov verify model.gguf --precision bf16 --min-cosine 0.9999999
+check "verify: bf16 does not agree to seven digits" status_is 1
+
 bad() { refused "$1" 1 "$2" x.npy embed -m model.gguf --texts texts -o x.npy --backend openvino --library "$library" $3; }
 bad "a device that is not there" "no such device" "--device XYZ"
 bad "an unknown property" "NONSENSE" "--provider-option NONSENSE=1"

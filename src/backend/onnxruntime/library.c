@@ -140,9 +140,8 @@ static tw_status create_environment(tw_error *err) {
 
 static tw_status open_once(const char *library, tw_error *err) {
     static const char *const names[] = {"libonnxruntime.so.1", "libonnxruntime.so", NULL};
-    static const tw_library_place place = {
-        "onnxruntime", "TUWEN_ONNXRUNTIME", names, "libonnxruntime.so",
-        "PyPI's onnxruntime, in onnxruntime/capi, and in ONNX Runtime's releases"};
+    static const tw_library_place place = {"onnxruntime", "TUWEN_ONNXRUNTIME", names,
+                                           "libonnxruntime.so", "PyPI's onnxruntime has it"};
     char path[sizeof tw_ort.path];
     void *handle = NULL;
     TW_TRY(tw_library_open(&place, library, &handle, path, sizeof path, err));

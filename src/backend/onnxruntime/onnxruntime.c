@@ -128,6 +128,22 @@ static tw_status encode_tokens(tw_backend_state *s, const tw_token_rows *rows, f
                                   rows, features, err);
 }
 
+static tw_status probe(const char *library, char *buf, size_t n_bytes, tw_error *err) {
+    char **names = NULL;
+    int n = 0;
+    TW_TRY(tw_ort_open(library, err));
+    TW_TRY(tw_ort_check(ORT(ORT_AVAILABLE_PROVIDERS, char ***, int *)(&names, &n), "onnxruntime",
+                        err));
+    size_t at = (size_t)snprintf(buf, n_bytes, "%s, providers", tw_ort.version);
+    for (int i = 0; i < n && at < n_bytes; i++) {
+        const char *end = strstr(names[i], "ExecutionProvider");
+        at += (size_t)snprintf(buf + at, n_bytes - at, " %.*s",
+                               (int)(end ? end - names[i] : (ptrdiff_t)strlen(names[i])), names[i]);
+    }
+    return tw_ort_check(ORT(ORT_RELEASE_AVAILABLE_PROVIDERS, char **, int)(names, n), "onnxruntime",
+                        err);
+}
+
 const tw_backend tw_backend_onnxruntime = {
     .abi = TW_BACKEND_ABI,
     .name = "onnxruntime",
@@ -137,4 +153,5 @@ const tw_backend tw_backend_onnxruntime = {
     .describe = describe,
     .encode_pixels = encode_pixels,
     .encode_tokens = encode_tokens,
+    .probe = probe,
 };

@@ -73,8 +73,7 @@ static tw_status take_functions(void *handle, const char *path, tw_error *err) {
 static tw_status open_once(const char *library, tw_error *err) {
     static const char *const names[] = {"libopenvino_c.so", NULL};
     static const tw_library_place place = {"openvino", "TUWEN_OPENVINO", names, "libopenvino_c.so",
-                                           "PyPI's openvino, in openvino/libs, and in OpenVINO's "
-                                           "archives"};
+                                           "PyPI's openvino has it"};
     char path[sizeof tw_ov.path];
     void *handle = NULL;
     tw_ov_version version = {0};

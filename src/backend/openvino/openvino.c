@@ -339,6 +339,17 @@ static tw_status encode_tokens(tw_backend_state *s, const tw_token_rows *rows, f
                                   (size_t)s->max_batch, rows, features, err);
 }
 
+static tw_status probe(const char *library, char *buf, size_t n_bytes, tw_error *err) {
+    tw_ov_devices devices = {0};
+    TW_TRY(tw_ov_open(library, err));
+    TW_TRY(tw_ov_check(tw_ov.core_get_available_devices(tw_ov.core, &devices), "openvino", err));
+    size_t at = (size_t)snprintf(buf, n_bytes, "%s, devices", tw_ov.version);
+    for (size_t i = 0; i < devices.n && at < n_bytes; i++)
+        at += (size_t)snprintf(buf + at, n_bytes - at, " %s", devices.names[i]);
+    tw_ov.available_devices_free(&devices);
+    return TW_OK;
+}
+
 const tw_backend tw_backend_openvino = {
     .abi = TW_BACKEND_ABI,
     .name = "openvino",
@@ -348,4 +359,5 @@ const tw_backend tw_backend_openvino = {
     .describe = describe,
     .encode_pixels = encode_pixels,
     .encode_tokens = encode_tokens,
+    .probe = probe,
 };
