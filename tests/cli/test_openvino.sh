@@ -28,8 +28,11 @@ check "pictures are the CPU engine's within 1e-5" npy_close cpu.npy ov.npy 1e-5
 run embed -m model.gguf --texts texts -o cpu.npy --no-normalize
 ov embed -m model.gguf --texts texts -o ov.npy --no-normalize
 check "texts are the CPU engine's within 1e-5" npy_close cpu.npy ov.npy 1e-5
-ov embed -m model.gguf --texts texts -o ov.npy --no-normalize --precision f16
+ov embed -m model.gguf --texts texts -o ov.npy --no-normalize --precision f16 --allow-fallback
 check "f16 says so, or what it became" says "CPU, [bf]*[13][62], "
+got=$(sed -n 's/.* CPU, \([a-z0-9]*\), .*/\1/p' err)
+ov embed -m model.gguf --texts texts -o ov.npy --no-normalize --precision f16
+check "another precision than asked for is an error" [ "$got" = f16 -o "$status" -eq 1 ]
 ov embed -m model.gguf --texts texts -o ov.npy --no-normalize --device AUTO
 check "device AUTO" npy_close cpu.npy ov.npy 1e-5
 ov embed -m model.gguf --texts texts -o ov.npy --no-normalize --provider-option PERFORMANCE_HINT=THROUGHPUT

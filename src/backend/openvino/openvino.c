@@ -46,16 +46,17 @@ static const char *device_word(const tw_backend_options *o) {
     return o->device ? o->device : "CPU";
 }
 
+static const char *precision_word(int precision) {
+    return precision == TW_F16 ? "f16" : precision == TW_BF16 ? "bf16" : "f32";
+}
+
 /* Precision is always said: on processors with bf16 OpenVINO's own default is that. */
 static tw_status take_properties(const tw_backend_options *o, int threads, tw_settings *p,
                                  tw_error *err) {
-    const char *precision = o->precision == TW_F16    ? "f16"
-                            : o->precision == TW_BF16 ? "bf16"
-                                                      : "f32";
     char number[16];
     snprintf(number, sizeof number, "%d", threads);
     TW_TRY(tw_settings_add_all(p, o->settings, o->n_settings, err));
-    TW_TRY(tw_settings_default(p, "INFERENCE_PRECISION_HINT", precision, err));
+    TW_TRY(tw_settings_default(p, "INFERENCE_PRECISION_HINT", precision_word(o->precision), err));
     if (strcmp(device_word(o), "CPU") == 0)
         TW_TRY(tw_settings_default(p, "INFERENCE_NUM_THREADS", number, err));
     if (p->n <= MAX_PROPERTIES) return TW_OK;
@@ -179,6 +180,17 @@ static void read_back(const tower *t, const char *key, char *out, size_t n) {
     tw_ov.free(text);
 }
 
+/* A processor without f16 arithmetic gets another precision than it was asked for. */
+static tw_status check_precision(const towers *t, const tw_backend_options *o, tw_error *err) {
+    const char *used = t->used.precision, *asked = precision_word(o->precision);
+    if (o->precision == -1 || o->allow_fallback || strcmp(used, asked) == 0 || used[0] == '?')
+        return TW_OK;
+    return tw_fail(
+        err, TW_ERR_UNSUPPORTED,
+        "openvino computes in %s on %s, %s was asked for (--allow-fallback permits that)", used,
+        t->used.device, asked);
+}
+
 static void describe_towers(towers *t, const tw_backend_options *o) {
     char streams[16], threads[16], hint[32];
     const tower *any = t->image.compiled ? &t->image : &t->text;
@@ -212,7 +224,7 @@ static tw_status open_towers(const tw_model *model, const tw_backend_options *o,
     if (model->arch.text.kind != TW_TEXT_NONE && !o->vision_only)
         TW_TRY(open_tower(model, false, o, threads, &t->text, err));
     describe_towers(t, o);
-    return TW_OK;
+    return check_precision(t, o, err);
 }
 
 /* --------------------------------------------------------------------------------------- state */
