@@ -121,7 +121,7 @@ static void fill_chunk(chunk *c, const tw_pictures *pictures, size_t first, size
     }
 }
 
-static bool is_finite(const float *row, size_t n) {
+bool cli_is_vector(const float *row, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (!isfinite(row[i])) return false;
     return true;
@@ -134,7 +134,7 @@ static tw_status report_skips(chunk *c, const tw_pictures *pictures, size_t firs
     for (size_t i = 0; i < c->n; i++) {
         tw_error *why = c->unread[i].status != TW_OK ? &c->unread[i] : &c->errors[i];
         if (why->status == TW_OK) {
-            if (skips->keep_nan || is_finite(c->features + i * dim, dim)) continue;
+            if (skips->keep_nan || cli_is_vector(c->features + i * dim, dim)) continue;
             tw_fail(why, TW_ERR_FORMAT, "its feature is not a vector of numbers");
         }
         TW_TRY(cli_skips_add(skips, first + i, tw_pictures_name(pictures, first + i), why, err));

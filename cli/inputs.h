@@ -38,6 +38,9 @@ int cli_skips_close(cli_skips *skips, int status);
 typedef tw_status (*cli_rows_fn)(void *user, size_t first, const float *features, size_t n,
                                  tw_error *err);
 
+/* Whether all its numbers are finite. */
+bool cli_is_vector(const float *row, size_t n);
+
 /* Encodes all pictures in order; rows of those that cannot be read are NaN and are in `skips`. */
 tw_status cli_encode_pictures(cli_session *s, const tw_pictures *pictures,
                               const tw_image_options *limits, bool normalize, cli_skips *skips,

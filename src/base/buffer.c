@@ -2,6 +2,7 @@
 
 #include "base/utf8.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -102,7 +103,8 @@ void tw_buffer_python_float(tw_buffer *b, double v) {
         return;
     }
     char text[32];
-    for (int digits = 15; digits <= 17; digits++) { /* fewer than 15 lose nothing at 15 */
+    /* What fewer than 15 digits say %.15g says in as few, but of subnormal numbers. */
+    for (int digits = fabs(v) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, v);
         if (strtod(text, NULL) == v) break;
     }

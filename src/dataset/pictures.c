@@ -2,6 +2,7 @@
 #include "dataset/pictures.h"
 
 #include "base/size.h"
+#include "dataset/base64.h"
 #include "dataset/lines.h"
 #include "dataset/pictures_internal.h"
 #include "dataset/tar.h"
@@ -87,13 +88,39 @@ done:
     return status;
 }
 
-tw_status tw_pictures_add_tar(tw_pictures *p, const char *path, bool (*wanted)(const char *path),
-                              tw_strings *folders, tw_error *err) {
+/* Room for one more archive, which counts once p->n_archives says so. */
+static tw_status new_archive(tw_pictures *p, tw_picture_archive **out, tw_error *err) {
     tw_picture_archive *grown = reallocarray(p->archives, p->n_archives + 1, sizeof *grown);
     if (!grown) return tw_fail_no_memory(err, (p->n_archives + 1) * sizeof *grown);
     p->archives = grown;
-    tw_picture_archive *archive = &p->archives[p->n_archives];
-    *archive = (tw_picture_archive){0};
+    *out = &p->archives[p->n_archives];
+    **out = (tw_picture_archive){0};
+    return TW_OK;
+}
+
+tw_status tw_pictures_add_base64(tw_pictures *p, tw_mapped_file *file, const tw_strings *names,
+                                 tw_picture_range *ranges, size_t n, tw_error *err) {
+    tw_picture_archive *archive;
+    tw_status status = new_archive(p, &archive, err);
+    if (status != TW_OK) {
+        tw_unmap_file(file);
+        free(ranges);
+        return status;
+    }
+    *archive = (tw_picture_archive){*file, true, p->names.n, n, ranges};
+    *file = (tw_mapped_file){0};
+    p->n_archives++;
+    for (size_t i = 0; i < n && status == TW_OK; i++) {
+        const char *name = tw_strings_get(names, i);
+        status = tw_strings_add(&p->names, name, strlen(name), err);
+    }
+    return status;
+}
+
+tw_status tw_pictures_add_tar(tw_pictures *p, const char *path, bool (*wanted)(const char *path),
+                              tw_strings *folders, tw_error *err) {
+    tw_picture_archive *archive;
+    TW_TRY(new_archive(p, &archive, err));
     tar_index index = {.path = path, .wanted = wanted, .folders = folders};
     tw_status status;
     TW_CHECK(tw_map_file(path, &archive->file, err));
@@ -142,18 +169,28 @@ static const tw_picture_archive *archive_of(const tw_pictures *p, size_t i) {
     return NULL;
 }
 
+static tw_status read_member(const tw_picture_archive *archive, size_t i, size_t max_bytes,
+                             tw_picture_bytes *out, tw_error *err) {
+    const tw_picture_range *range = &archive->ranges[i];
+    const uint8_t *data = archive->file.data + range->offset;
+    size_t n = (size_t)range->n_bytes;
+    if ((archive->is_base64 ? n / 4 * 3 : n) > max_bytes)
+        return tw_fail(err, TW_ERR_LIMIT, "%llu bytes%s, more than the limit of %zu",
+                       (unsigned long long)range->n_bytes, archive->is_base64 ? " of base64" : "",
+                       max_bytes);
+    *out = (tw_picture_bytes){data, n, NULL};
+    if (!archive->is_base64) return TW_OK;
+    uint8_t *decoded = malloc(n / 4 * 3 + 3);
+    if (!decoded) return tw_fail_no_memory(err, n / 4 * 3 + 3);
+    *out = (tw_picture_bytes){decoded, 0, decoded};
+    return tw_base64_decode(data, n, decoded, &out->n_bytes, err);
+}
+
 tw_status tw_pictures_read(const tw_pictures *p, size_t i, size_t max_bytes, tw_picture_bytes *out,
                            tw_error *err) {
     *out = (tw_picture_bytes){0};
     const tw_picture_archive *archive = archive_of(p, i);
-    if (archive) {
-        const tw_picture_range *range = &archive->ranges[i - archive->first];
-        if (range->n_bytes > max_bytes)
-            return tw_fail(err, TW_ERR_LIMIT, "%llu bytes, more than the limit of %zu",
-                           (unsigned long long)range->n_bytes, max_bytes);
-        *out = (tw_picture_bytes){archive->file.data + range->offset, (size_t)range->n_bytes, NULL};
-        return TW_OK;
-    }
+    if (archive) return read_member(archive, i - archive->first, max_bytes, out, err);
     const char *path = tw_pictures_name(p, i);
     if (!path[0]) return tw_fail(err, TW_ERR_ARGUMENT, "empty path");
     uint8_t *data;

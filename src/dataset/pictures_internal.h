@@ -12,6 +12,7 @@ typedef struct tw_picture_range {
 /* Pictures [first, …) up to the next archive's first are members of this one. */
 typedef struct tw_picture_archive {
     tw_mapped_file file;
+    bool is_base64; /* the ranges are text that stands for the bytes */
     size_t first, n;
     tw_picture_range *ranges; /* [n] */
 } tw_picture_archive;
@@ -21,6 +22,11 @@ struct tw_pictures {
     tw_picture_archive *archives;
     size_t n_archives;
 };
+
+/* Adds n pictures with these names that lie in `file` as base64. Takes the file and the ranges,
+ * whatever the result. */
+tw_status tw_pictures_add_base64(tw_pictures *p, tw_mapped_file *file, const tw_strings *names,
+                                 tw_picture_range *ranges, size_t n, tw_error *err);
 
 /* Adds the members of the tar at `path` that `wanted` accepts, in byte order of their names, and
  * (if not NULL) all folder names, those that only appear in a member's path left out. */

@@ -104,3 +104,26 @@ tw_status tw_record_list(const tw_record_lines *lines, const tw_json *object, co
     if (!*out) return tw_record_fail(lines, err, "no \"%s\" in it", key);
     return tw_record_fail(lines, err, "\"%s\" is not a list", key);
 }
+
+tw_status tw_record_split(const tw_record_lines *lines, tw_record_line line, tw_record_line *first,
+                          tw_record_line *second, tw_error *err) {
+    const char *tab = line.n_bytes ? memchr(line.text, '\t', line.n_bytes) : NULL;
+    if (!tab) return tw_record_fail(lines, err, "no tab in it");
+    *first = (tw_record_line){line.text, (size_t)(tab - line.text)};
+    *second = (tw_record_line){tab + 1, line.n_bytes - first->n_bytes - 1};
+    if (memchr(second->text, '\t', second->n_bytes))
+        return tw_record_fail(lines, err, "more than one tab in it");
+    return TW_OK;
+}
+
+bool tw_record_decimal(const uint8_t *p, size_t n, int64_t *out) {
+    bool negative = n && p[0] == '-';
+    size_t i = n && (p[0] == '-' || p[0] == '+');
+    if (i == n) return false;
+    for (*out = 0; i < n; i++) {
+        int digit = p[i] - '0';
+        if (digit < 0 || digit > 9 || __builtin_mul_overflow(*out, 10, out)) return false;
+        if (__builtin_add_overflow(*out, negative ? -digit : digit, out)) return false;
+    }
+    return true;
+}

@@ -42,4 +42,12 @@ tw_status tw_record_id(const tw_record_lines *lines, const tw_json *object, cons
 tw_status tw_record_list(const tw_record_lines *lines, const tw_json *object, const char *key,
                          const tw_json **out, tw_error *err);
 
+/* The two fields of a line with one tab. */
+tw_status tw_record_split(const tw_record_lines *lines, tw_record_line line, tw_record_line *first,
+                          tw_record_line *second, tw_error *err);
+
+/* A whole number in decimal that fits in 64 bits, as Python's int() takes it but for its odder
+ * spellings (1_000, other digits). */
+bool tw_record_decimal(const uint8_t *p, size_t n, int64_t *out);
+
 #endif

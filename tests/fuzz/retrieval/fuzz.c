@@ -1,8 +1,10 @@
-/* The lines of a retrieval set: annotations (either way), predictions, features. Refused with a
- * message, or whole. The readers belong to the command, so their sources are taken in. The input is
- * read as each of them; predictions and the annotations they are for are two halves of it. */
+/* The lines of a retrieval set: annotations (either way), predictions, features, pictures. Refused
+ * with a message, or whole. The readers belong to the command, so their sources are taken in. The
+ * input is read as each of them; predictions and the annotations they are for are two halves of it.
+ */
 #include "dataset/strings.c" /* first: it asks for the GNU functions */
 
+#include "dataset/base64.c"
 #include "dataset/records.c"
 
 #include "dataset/id_map.c"
@@ -77,7 +79,27 @@ static void evaluate(const tw_annotations *a, tw_direction way, const uint8_t *d
     tw_evaluation_free(&e);
 }
 
+static void read_pictures(const uint8_t *data, size_t n_bytes) {
+    tw_record_lines lines = lines_of(data, n_bytes);
+    tw_record_line line, key, value;
+    while (tw_record_lines_next(&lines, &line)) {
+        tw_error err = TW_ERROR_INIT;
+        int64_t id;
+        if (tw_record_split(&lines, line, &key, &value, &err) != TW_OK) {
+            must(err.message[0]);
+            continue;
+        }
+        (void)tw_record_decimal((const uint8_t *)key.text, key.n_bytes, &id);
+        size_t room = value.n_bytes / 4 * 3 + 3, n;
+        uint8_t *decoded = malloc(room);
+        tw_status status = tw_base64_decode(value.text, value.n_bytes, decoded, &n, &err);
+        must(n <= room && (status == TW_OK || err.message[0]));
+        free(decoded);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
+    read_pictures(data, n_bytes);
     read_features(data, n_bytes);
     /* An empty line parts annotations from predictions. */
     const uint8_t *gap = n_bytes ? memmem(data, n_bytes, "\n\n", 2) : NULL;
