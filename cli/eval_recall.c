@@ -1,8 +1,6 @@
-/* tuwen eval recall: recall@1, 5, 10 of a file of predictions. */
-#include "console.h"
-#include "eval/recall.h"
+/* tuwen eval recall: recall@1, 5, 10 of a file of predictions, or of a model on a data set. */
 #include "output.h"
-#include "session.h"
+#include "recall_data.h"
 #include "verbs.h"
 
 #include <stdio.h>
@@ -10,7 +8,7 @@
 #include <string.h>
 
 typedef struct recall {
-    cli_report report;
+    cli_recall_data model;
     int direction;
     const char *turned;
     cli_texts operands; /* annotations, predictions, result */
@@ -93,7 +91,7 @@ static void put_table(tw_buffer *b, const recall *e) {
 /* With a result file what the original prints, else the figures; JSON when asked for. */
 static int print_result(recall *e, const char *failure) {
     tw_buffer *b = &e->out;
-    if (e->report.json) {
+    if (e->model.report.json) {
         tw_buffer_append(b, e->result.data, e->result.n_bytes);
         tw_buffer_puts(b, "\n");
     } else if (e->operands.n == 3) {
@@ -132,20 +130,38 @@ static int work(recall *e) {
     return CLI_FAILED;
 }
 
-static int check_usage(const recall *e) {
-    if (e->operands.n == 2 || e->operands.n == 3) return CLI_CONTINUE;
-    cli_error("expected ANNOTATIONS.jsonl PREDICTIONS.jsonl [RESULT.json], got %zu operands",
-              e->operands.n);
+static int check_usage(const recall *e, bool of_model) {
+    if (of_model && (e->operands.n || e->turned))
+        cli_error("%s goes with files of predictions, not with a data set",
+                  e->operands.n ? "an operand" : "--turned");
+    else if (!of_model && e->operands.n != 2 && e->operands.n != 3)
+        cli_error("expected ANNOTATIONS.jsonl PREDICTIONS.jsonl [RESULT.json] or --data, got %zu "
+                  "operands",
+                  e->operands.n);
+    else
+        return CLI_CONTINUE;
     return CLI_USAGE;
 }
 
 static int run(const cli_verb *verb, int argc, char **argv) {
     recall e = {0};
-    const cli_group groups[] = {{options, &e}, {cli_report_options, &e.report}, {0}};
+    const cli_group groups[] = {{options, &e},
+                                {cli_retrieval_options, &e.model.set},
+                                {cli_text_options, &e.model.text},
+                                {cli_recipe_options, &e.model.recipe},
+                                {cli_limit_options, &e.model.limits},
+                                {cli_compute_options, &e.model.compute},
+                                {cli_report_options, &e.model.report},
+                                {0}};
     int status = cli_parse(verb, groups, argc, argv, &e.operands);
+    bool of_model = e.model.set.data || e.model.set.image_data || e.model.set.text_data;
+    e.model.wanted[TW_TEXT_TO_IMAGE] = e.direction != 2;
+    e.model.wanted[TW_IMAGE_TO_TEXT] = e.direction != 1;
+    cli_console_set_progress(e.model.report.progress);
     e.way = e.direction == 2 ? TW_IMAGE_TO_TEXT : TW_TEXT_TO_IMAGE;
-    if (status == CLI_CONTINUE) status = check_usage(&e);
-    if (status == CLI_CONTINUE) status = work(&e);
+    if (status == CLI_CONTINUE) status = check_usage(&e, of_model);
+    if (status == CLI_CONTINUE) status = of_model ? cli_recall_data_run(&e.model) : work(&e);
+    cli_recall_data_free(&e.model);
     tw_annotations_free(&e.annotations);
     tw_evaluation_free(&e.evaluation);
     tw_buffer_free(&e.result);
@@ -157,8 +173,8 @@ static int run(const cli_verb *verb, int argc, char **argv) {
 const cli_verb cli_eval_recall = {
     .name = "eval recall",
     .summary = "recall@1, 5, 10 and their mean, both directions",
-    .usage = "ANNOTATIONS.jsonl PREDICTIONS.jsonl [RESULT.json] [options]",
-    .about = "RESULT.json is as Chinese-CLIP's evaluation writes it.",
-    .example = "tuwen eval recall valid_texts.jsonl predictions.jsonl output.json",
+    .usage = "(-m MODEL --data DIR|TAR | ANNOTATIONS PREDICTIONS [RESULT.json]) [options]",
+    .about = "Of a model on a data set, or of a file of predictions as Chinese-CLIP's evaluation.",
+    .example = "tuwen eval recall -m model.gguf --data datasets/Flickr30k-CN --split test",
     .run = run,
 };

@@ -16,7 +16,7 @@ run
 check "no verb is wrong usage" status_is 2
 check "no verb prints nothing on standard output" silent
 
-for verb in pull convert info tokenize preprocess embed similarity classify "eval zeroshot" "eval knn" "eval recall" verify bench doctor; do
+for verb in pull convert info tokenize preprocess embed similarity classify "eval zeroshot" "eval features" "eval knn" "eval recall" verify bench doctor; do
     # shellcheck disable=SC2086
     run $verb --help
     check "$verb --help is status 0" status_is 0
@@ -35,7 +35,7 @@ for verb in build index search merge serve; do
     run "$verb" something
     check "$verb is not part of this version" fails_saying 2 "$verb: not part of this version"
 done
-for what in features linear-probe; do
+for what in linear-probe; do
     run eval "$what"
     check "eval $what is not part of this version" fails_saying 2 "not part of this version"
 done
