@@ -12,7 +12,7 @@
 typedef struct convert {
     cli_report report;
     cli_recipe recipe;
-    const char *checkpoint, *output, *arch, *vision_config, *text_config, *vocab;
+    const char *checkpoint, *output, *arch, *vision_config, *text_config, *vocab, *onnx_text;
     int precision, head_width, text_head_width, activation, context_length, resolution, pos_embed;
     bool vision_only, text_only, no_hash, round_f16;
     cli_texts operands;
@@ -41,6 +41,8 @@ static const cli_option options[] = {
      "resize the position table as", AT(pos_embed), 0, 0},
     {"vocab", 0, CLI_TEXT, "FILE", "vocab.txt, merges.txt or tokenizer.json (built in)", AT(vocab),
      0, 0},
+    {"onnx-text", 0, CLI_TEXT, "FILE", "beside X.img.fp32.onnx: the text tower (X.txt.fp32.onnx)",
+     AT(onnx_text), 0, 0},
     {"context-length", 0, CLI_INT, "L", "tokens a text may have (52; CLIP: all)",
      AT(context_length), 2, 512},
     {"vision-only", 0, CLI_FLAG, NULL, "leave the text tower out", AT(vision_only), 0, 0},
@@ -108,6 +110,7 @@ static tw_status convert_checkpoint(convert *c, tw_error *err) {
     o.vocab = c->vocab;
     o.recipe_fields = cli_recipe_fields(&c->recipe);
     o.recipe = o.recipe_fields ? &recipe : NULL;
+    o.onnx_text = c->onnx_text;
     o.precision = precisions[c->precision];
     o.vision_only = c->vision_only;
     o.text_only = c->text_only;

@@ -102,9 +102,11 @@ typedef struct tw_convert_options {
                                   `precision` is. Not with bf16 */
     uint32_t recipe_fields;    /* tw_recipe_field flags: only these are taken from `recipe`, the rest is
                                   the checkpoint's own, from its files or family; 0 = all are */
+    const char *onnx_text;     /* the text tower's graph when `checkpoint` is an ONNX graph of the
+                                  image tower; NULL = X.txt.Y beside X.img.Y */
 } tw_convert_options;
 
-#define TW_CONVERT_OPTIONS_INIT {sizeof(tw_convert_options), 0, 0, 0, 0, 0, TW_ACT_NONE, 0, 0, -1, false, false, 0, 0, 0, 0, TW_POS_EMBED_NONE, false, 0}
+#define TW_CONVERT_OPTIONS_INIT {sizeof(tw_convert_options), 0, 0, 0, 0, 0, TW_ACT_NONE, 0, 0, -1, false, false, 0, 0, 0, 0, TW_POS_EMBED_NONE, false, 0, 0}
 
 /* Reads the checkpoint at `checkpoint` (nothing in it is ever executed): a file; the index of a
  * sharded one (*.index.json); or a folder as published by Hugging Face, open_clip or Chinese-CLIP,

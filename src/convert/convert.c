@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "convert/conversion.h"
 #include "convert/folder.h"
+#include "convert/onnx_config.h"
 #include "convert/pos_embed.h"
 #include "convert/round_f16.h"
 #include "convert/stream.h"
@@ -213,11 +214,13 @@ static tw_status change_resolution(tw_conversion *c, tw_error *err) {
 
 /* What the tensors are, as what they will be written. */
 static tw_status understand(tw_conversion *c, tw_expectation *expected, tw_error *err) {
-    size_t n = tw_checkpoint_n_tensors(c->checkpoint);
+    size_t first = tw_checkpoint_n_tensors(c->checkpoint);
+    size_t n = first + (c->other ? tw_checkpoint_n_tensors(c->other) : 0);
     c->tensors = malloc((n + 1) * sizeof *c->tensors);
     if (!c->tensors) return tw_fail_no_memory(err, n * sizeof *c->tensors);
     for (size_t i = 0; i < n; i++)
-        c->tensors[i] = tw_checkpoint_tensor(c->checkpoint, i);
+        c->tensors[i] = i < first ? tw_checkpoint_tensor(c->checkpoint, i)
+                                  : tw_checkpoint_tensor(c->other, i - first);
     TW_TRY(tw_origin_create(c->tensors, n, &c->origin, err));
     TW_TRY(tw_expect_beside(c, expected, err));
     TW_TRY(tw_recognize(c->origin, expected, &c->metadata.arch, err));
@@ -231,6 +234,7 @@ static tw_status convert(tw_conversion *c, const char *checkpoint, const char *p
     TW_TRY(tw_expect(c, &expected, err));
     TW_TRY(tw_folder_checkpoint(checkpoint, c->options.hooks, &c->file, err));
     TW_TRY(tw_checkpoint_open(c->file, &c->checkpoint, err));
+    TW_TRY(tw_onnx_open_other(c->checkpoint, c->file, &c->options, &c->other, err));
     tw_status status = understand(c, &expected, err);
     if (status != TW_OK) {
         tw_error_context(err, "%s", c->file);
@@ -256,6 +260,7 @@ static void release(tw_conversion *c) {
     tw_origin_free(c->origin);
     free(c->tensors);
     tw_checkpoint_free(c->checkpoint);
+    tw_checkpoint_free(c->other);
 }
 
 tw_status tw_convert(const char *checkpoint, const char *path, const tw_convert_options *options,

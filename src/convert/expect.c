@@ -3,6 +3,7 @@
 #include "convert/conversion.h"
 #include "convert/folder.h"
 #include "convert/gguf_config.h"
+#include "convert/onnx_config.h"
 #include "model/arch.h"
 
 #include <stdlib.h>
@@ -132,11 +133,21 @@ static tw_status expect_gguf(tw_conversion *c, const tw_gguf *g, tw_expectation 
     return TW_OK;
 }
 
+static tw_status expect_onnx(tw_conversion *c, tw_expectation *e, tw_error *err) {
+    const tw_checkpoint *files[] = {c->checkpoint, c->other};
+    tw_text_kind kind = tw_origin_family(c->origin)->text_kind;
+    for (size_t i = 0; i < 2 && files[i]; i++)
+        TW_TRY(
+            tw_onnx_expect(tw_checkpoint_onnx(files[i]), kind, e, &c->clip, c->options.hooks, err));
+    return TW_OK;
+}
+
 tw_status tw_expect_beside(tw_conversion *c, tw_expectation *e, tw_error *err) {
     int64_t resolution;
     const tw_family *f = tw_origin_family(c->origin);
     const tw_gguf *g = tw_checkpoint_gguf(c->checkpoint);
     if (g) return expect_gguf(c, g, e, err);
+    if (tw_checkpoint_onnx(c->checkpoint)) return expect_onnx(c, e, err);
     e->openai = f->text_kind == TW_TEXT_CLIP &&
                 tw_checkpoint_int(c->checkpoint, "input_resolution", &resolution);
     for (const char *const *name = f->configs; name && *name && !e->openai && !e->vision; name++)

@@ -5,6 +5,7 @@
 #include "convert/gguf_config.h"
 #include "convert/hf_tokenizer.h"
 #include "convert/hf_tokenizer_json.h"
+#include "convert/onnx_config.h"
 
 #include <stdlib.h>
 
@@ -12,6 +13,8 @@ static tw_bpe_variant bpe_variant(const tw_conversion *c) {
     int64_t resolution; /* of OpenAI's own files */
     const tw_gguf *g = tw_checkpoint_gguf(c->checkpoint);
     if (g) return tw_gguf_bpe_variant(g);
+    if (tw_checkpoint_onnx(c->checkpoint))
+        return tw_onnx_bpe_variant(tw_checkpoint_onnx(c->other ? c->other : c->checkpoint));
     bool openai = tw_checkpoint_int(c->checkpoint, "input_resolution", &resolution);
     return openai ? TW_BPE_OPENAI : tw_origin_family(c->origin)->bpe_variant;
 }

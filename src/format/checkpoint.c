@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "format/gguf/container.h"
+#include "format/onnx/container.h"
 #include "format/safetensors/safetensors.h"
 #include "format/shards.h"
 #include "format/tensor_list.h"
@@ -51,8 +52,9 @@ static const signature signatures[] = {
     {0, 5, "<html", "an HTML page", NULL},
 };
 
-/* Has no magic number: asked for after the signatures. */
+/* Have no magic number: asked for after the signatures. */
 static const signature safetensors = {0, 0, "", "safetensors", tw_safetensors_read};
+static const signature onnx = {0, 0, "", "onnx", tw_onnx_read};
 
 static tw_status recognise(const uint8_t *data, size_t n_bytes, const signature **out,
                            tw_error *err) {
@@ -69,10 +71,10 @@ static tw_status recognise(const uint8_t *data, size_t n_bytes, const signature 
         other = s->format;
     }
     if (other) return tw_fail(err, TW_ERR_UNSUPPORTED, "expected a checkpoint, got %s", other);
-    if (tw_is_safetensors(data, n_bytes)) {
-        *out = &safetensors;
-        return TW_OK;
-    }
+    *out = tw_is_safetensors(data, n_bytes) ? &safetensors
+           : tw_is_onnx(data, n_bytes)      ? &onnx
+                                            : NULL;
+    if (*out) return TW_OK;
     return tw_fail(err, TW_ERR_FORMAT,
                    "not a torch checkpoint: neither a zip archive nor a pickle, and not a "
                    "safetensors file");
@@ -132,8 +134,9 @@ static tw_status read_shard(tw_checkpoint *c, const char *path, tw_shard_index *
     TW_TRY(tw_map_file(path, file, err));
     c->n_files++;
     TW_CHECK(read_container(file->data, file->n_bytes, &list, &format, err));
-    if (list.gguf) {
-        status = tw_fail(err, TW_ERR_UNSUPPORTED, "a GGUF file as a shard");
+    if (list.gguf || list.onnx) {
+        status =
+            tw_fail(err, TW_ERR_UNSUPPORTED, "a %s file as a shard", list.gguf ? "GGUF" : "ONNX");
         goto done;
     }
     snprintf(c->format, sizeof c->format, "%s, %zu shards", format, index->n_shards);
@@ -199,12 +202,16 @@ static bool is_index(const tw_mapped_file *file) {
            tw_is_shard_index(file->data, file->n_bytes);
 }
 
-static tw_status read_file(tw_checkpoint *c, tw_mapped_file *file, tw_error *err) {
+static tw_status read_file(tw_checkpoint *c, const char *path, tw_mapped_file *file,
+                           tw_error *err) {
     c->files = calloc(1, sizeof *c->files);
     if (!c->files) return tw_fail_no_memory(err, sizeof *c->files);
     c->files[c->n_files++] = *file;
     *file = (tw_mapped_file){0};
-    return parse_into(c, c->files[0].data, c->files[0].n_bytes, err);
+    c->list.path = path;
+    tw_status status = parse_into(c, c->files[0].data, c->files[0].n_bytes, err);
+    c->list.path = NULL;
+    return status;
 }
 
 tw_status tw_checkpoint_open(const char *path, tw_checkpoint **out, tw_error *err) {
@@ -217,7 +224,7 @@ tw_status tw_checkpoint_open(const char *path, tw_checkpoint **out, tw_error *er
         status = tw_fail_no_memory(err, sizeof *c);
         goto done;
     }
-    status = is_index(&file) ? read_shards(c, path, &file, err) : read_file(c, &file, err);
+    status = is_index(&file) ? read_shards(c, path, &file, err) : read_file(c, path, &file, err);
     if (status != TW_OK) tw_error_context(err, "%s", path);
 done:
     tw_unmap_file(&file);
@@ -297,4 +304,8 @@ bool tw_checkpoint_int(const tw_checkpoint *c, const char *key, int64_t *value) 
 
 const struct tw_gguf *tw_checkpoint_gguf(const tw_checkpoint *c) {
     return c->list.gguf;
+}
+
+const struct tw_onnx_facts *tw_checkpoint_onnx(const tw_checkpoint *c) {
+    return c->list.onnx;
 }

@@ -7,7 +7,7 @@
 typedef struct tw_checkpoint tw_checkpoint;
 
 /* Opens the file at `path`, recognising its container by its bytes ("torch-zip",
- * "torchscript", "torch-legacy", "safetensors", "gguf"), or the index of shards in torch or
+ * "torchscript", "torch-legacy", "safetensors", "gguf", "onnx"), or the index of shards in torch or
  * safetensors files ("safetensors, 2 shards"), which stand in its folder. Nothing in it is
  * executed; tensor bytes are not touched until they are read. */
 tw_status tw_checkpoint_open(const char *path, tw_checkpoint **out, tw_error *err);
@@ -35,5 +35,8 @@ bool tw_checkpoint_int(const tw_checkpoint *checkpoint, const char *key, int64_t
 
 /* The metadata of a GGUF file; NULL for other containers. */
 const struct tw_gguf *tw_checkpoint_gguf(const tw_checkpoint *checkpoint);
+
+/* What an ONNX graph says beside its weights; NULL for other containers. */
+const struct tw_onnx_facts *tw_checkpoint_onnx(const tw_checkpoint *checkpoint);
 
 #endif

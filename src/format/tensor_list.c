@@ -2,6 +2,7 @@
 
 #include "base/utf8.h"
 #include "format/gguf/gguf.h"
+#include "format/onnx/container.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,5 +97,6 @@ void tw_tensor_list_free(tw_tensor_list *list) {
     free(list->tensors);
     free(list->by_name);
     tw_gguf_free(list->gguf);
+    tw_onnx_facts_free(list->onnx);
     *list = (tw_tensor_list){0};
 }

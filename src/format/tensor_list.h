@@ -20,6 +20,8 @@ typedef struct tw_tensor_list {
     tw_named_int ints[64];
     size_t n_ints;
     struct tw_gguf *gguf; /* metadata of a GGUF file, owned; NULL for other containers */
+    struct tw_onnx_facts *onnx; /* what an ONNX graph says, owned; likewise */
+    const char *path; /* of the file, for what lies beside it; borrowed; NULL for bytes in memory */
 } tw_tensor_list;
 
 /* Appends a copy of `tensor` under a copy of the name; refuses invalid UTF-8 and NUL in it. */

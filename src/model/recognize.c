@@ -300,7 +300,9 @@ static tw_status settle_vision(const tw_origin *s, const tw_expectation *e, tw_a
                         : family_head_width(s, e) ? family_head_width(s, e)
                                                   : tw_vision_head_width(v->width),
                         &v->head_width, &v->n_heads, err));
-    v->norm_eps = e->vision ? e->vision->norm_eps : TW_VISION_EPS;
+    v->norm_eps = e->vision_norm_eps != 0 ? e->vision_norm_eps
+                  : e->vision             ? e->vision->norm_eps
+                                          : TW_VISION_EPS;
     v->activation = TW_RELU;
     /* In a CLIP model with a ModifiedResNet the option is about the text tower. */
     if (vit)
@@ -325,7 +327,10 @@ static tw_status settle_text(const tw_origin *s, const tw_expectation *e, tw_tex
         &head_width, &t->n_heads, err));
     t->activation = e->text_activation ? e->text_activation : TW_GELU_ERF;
     if (!bert) TW_TRY(settle_activation(s, e, e->text_activation, &t->activation, err));
-    t->norm_eps = e->text ? e->text->norm_eps : bert ? TW_BERT_EPS : TW_VISION_EPS;
+    t->norm_eps = e->text_norm_eps != 0 ? e->text_norm_eps
+                  : e->text             ? e->text->norm_eps
+                  : bert                ? TW_BERT_EPS
+                                        : TW_VISION_EPS;
     t->context_length = e->context_length ? e->context_length
                         : bert            ? TW_MIN(TW_DEFAULT_CONTEXT, t->n_positions)
                                           : t->n_positions;

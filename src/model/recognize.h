@@ -22,6 +22,7 @@ typedef struct tw_expectation {
     int32_t resolution; /* what the image tower is to be resized for, so a configuration may say it;
                            0 = nothing is resized */
     bool hugging_face; /* messages use the names of its config.json */
+    float vision_norm_eps, text_norm_eps; /* 0 = a configuration's, or the family's */
     bool openai; /* the file is OpenAI's own: it has their scalars, if not as tensors */
 } tw_expectation;
 

@@ -32,6 +32,7 @@ typedef struct golden_case {
     int32_t head_width;
     const char *values; /* JSON: own features and logits, in place of the .npy and goldens.json */
     const char *const *beside; /* the checkpoint in two shards, in a folder with these files */
+    bool no_scale; /* the file has no logit scale: probabilities are taken with goldens.json's */
 } golden_case;
 
 #define VIT "checkpoints/tiny_cn_vit"
@@ -40,7 +41,7 @@ typedef struct golden_case {
     {                                                                                              \
         file, VIT "/" file, VIT, VIT "/tiny-vit.json", VIT "/tiny-bert.json",                      \
             VIT "/unnorm_image_features.npy", VIT "/unnorm_text_features.npy", false, false, 0, 0, \
-            NULL, NULL                                                                             \
+            NULL, NULL, false                                                                      \
     }
 #define OPENAI "checkpoints/tiny_openai_vit"
 #define OPEN_CLIP "checkpoints/tiny_openclip_gelu"
@@ -70,7 +71,8 @@ static const golden_case cases[] = {
     {"torch113/half_with_optimizer.pt", VIT "/torch113/half_with_optimizer.pt", VIT,
      VIT "/tiny-vit.json", VIT "/tiny-bert.json",
      VIT "/torch113/half_with_optimizer.unnorm_image_features.npy",
-     VIT "/torch113/half_with_optimizer.unnorm_text_features.npy", true, false, 0, 0, NULL, NULL},
+     VIT "/torch113/half_with_optimizer.unnorm_text_features.npy", true, false, 0, 0, NULL, NULL,
+     false},
     CLIP_CASE(OPENAI, OPENAI "/torch113/torchscript.pt", .shared = false),
     CLIP_CASE(OPENAI, SHARED_OPENAI "torchscript.pt", .shared = true),
     CLIP_CASE(OPENAI, SHARED_OPENAI "torch113/state_dict_from_jit.pt", .shared = true),
@@ -102,7 +104,11 @@ static const golden_case cases[] = {
               .shared = true),
     {"clip_cn_tiny-rn.pt", RN "/clip_cn_tiny-rn.pt", RN, RN "/tiny-rn.json", RN "/tiny-rbt.json",
      RN "/unnorm_image_features.npy", RN "/unnorm_text_features.npy", false, false, 0, 0, NULL,
-     NULL},
+     NULL, false},
+    CLIP_CASE(VIT, "data/goldens/onnx_tiny_cn_vit/tiny-vit.img.fp32.onnx", .shared = true,
+              .no_scale = true),
+    CLIP_CASE(RN, "data/goldens/onnx_tiny_cn_rn/tiny-rn.img.fp32.onnx", .shared = true,
+              .no_scale = true),
 };
 
 static tw_error err;
@@ -254,6 +260,19 @@ static float *load_json(const char *path, const char *key, size_t *n) {
     return out;
 }
 
+static float load_number(const char *path, const char *key) {
+    size_t n_bytes;
+    uint8_t *bytes = test_read(path, &n_bytes);
+    tw_json_doc *doc;
+    assert_ok(tw_json_parse(bytes, n_bytes, &doc, &err), &err);
+    const tw_json *v = tw_json_get(tw_json_root(doc), key);
+    assert_non_null(v);
+    float number = (float)v->number;
+    tw_json_free(doc);
+    free(bytes);
+    return number;
+}
+
 /* Expected features of the picture or of the texts; free() them. */
 static float *load_features(const golden_case *c, bool image, size_t *n) {
     if (!c->values) return load(test_data(image ? c->image_features : c->text_features), n);
@@ -269,9 +288,12 @@ static void check_probabilities(const golden_case *c, const bench *b, const char
     size_t n;
     float *expected = load_json(test_data(path), "probs", &n);
     assert_int_equal(n, b->n_texts);
-    assert_ok(tw_similarity(image, 1, texts, n, b->dim, tw_model_logit_scale(b->model), NULL, NULL,
-                            probs, &err),
-              &err);
+    float scale = tw_model_logit_scale(b->model);
+    if (c->no_scale) {
+        assert_true(scale == 4.6051702f); /* ln(100), as Chinese-CLIP's deployment */
+        scale = load_number(test_data(path), "logit_scale");
+    }
+    assert_ok(tw_similarity(image, 1, texts, n, b->dim, scale, NULL, NULL, probs, &err), &err);
     assert_close(what, probs, expected, n, probability_limit);
     free(expected);
 }

@@ -3,6 +3,8 @@
 #include "base/size.h"
 #include "convert/onnx/graph.h"
 #include "tensor/npy.h"
+#include "text/bpe.h"
+#include "text/tokenizer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -35,6 +37,14 @@ static tw_status take_options(const tw_model *model, const tw_export_options *op
     return TW_OK;
 }
 
+/* How byte pairs spell their two specials. */
+static void describe_byte_pairs(tw_graph *g) {
+    const tw_tokenizer *t = g->model->tokenizer;
+    if (!t || !t->bpe) return;
+    bool openai = t->bpe->variant == TW_BPE_OPENAI;
+    tw_onnx_metadata(g->onnx, "tuwen.tokenizer.variant", openai ? "openai" : "open_clip");
+}
+
 /* What a reader of the file may want to know. */
 static void describe(tw_graph *g) {
     const tw_model *m = g->model;
@@ -43,6 +53,11 @@ static void describe(tw_graph *g) {
     tw_onnx_metadata(g->onnx, "tuwen.architecture", m->arch.name);
     snprintf(text, sizeof text, "%.9g", (double)m->logit_scale);
     tw_onnx_metadata(g->onnx, "tuwen.logit_scale", text);
+    if (m->arch.text.kind != TW_TEXT_NONE) {
+        snprintf(text, sizeof text, "%d", (int)m->arch.text.context_length);
+        tw_onnx_metadata(g->onnx, "tuwen.context_length", text);
+        describe_byte_pairs(g);
+    }
     if (m->arch.vision.kind == TW_VISION_NONE) return;
     snprintf(text, sizeof text, "%.9g,%.9g,%.9g", (double)r->mean[0], (double)r->mean[1],
              (double)r->mean[2]);
@@ -50,6 +65,13 @@ static void describe(tw_graph *g) {
     snprintf(text, sizeof text, "%.9g,%.9g,%.9g", (double)r->std[0], (double)r->std[1],
              (double)r->std[2]);
     tw_onnx_metadata(g->onnx, "tuwen.image_std", text);
+    tw_onnx_metadata(g->onnx, "tuwen.recipe.resize_mode", tw_resize_mode_name(r->resize_mode));
+    tw_onnx_metadata(g->onnx, "tuwen.recipe.interpolation",
+                     tw_interpolation_name(r->interpolation));
+    tw_onnx_metadata(g->onnx, "tuwen.recipe.resampler", tw_resampler_name(r->resampler));
+    tw_onnx_metadata(g->onnx, "tuwen.recipe.rgb_order", tw_rgb_order_name(r->rgb_order));
+    tw_onnx_metadata(g->onnx, "tuwen.recipe.crop_rounding",
+                     tw_crop_rounding_name(r->crop_rounding));
 }
 
 static tw_onnx_dim extent(int64_t fixed, const char *name) {
