@@ -352,7 +352,7 @@ tw_status tw_recognize(tw_origin *origin, const tw_expectation *said, tw_arch *o
         TW_TRY(settle_vision(origin, expected, out, err));
     }
     if (!expected->vision_only) {
-        int32_t embed_dim;
+        int32_t embed_dim = 0;
         TW_TRY(measure_text(origin, out, &embed_dim, err));
         if (!expected->text_only && embed_dim != out->embed_dim)
             return tw_fail(err, TW_ERR_MISMATCH,

@@ -92,6 +92,9 @@ bool tw_onnx_is(tw_onnx_string s, const char *text);
 bool tw_onnx_starts(tw_onnx_string s, const char *text);
 bool tw_onnx_ends(tw_onnx_string s, const char *text);
 int tw_onnx_compare(tw_onnx_string a, tw_onnx_string b);
+/* Of pointers to nodes by output, to tensors by name. */
+int tw_onnx_compare_nodes(const void *a, const void *b);
+int tw_onnx_compare_tensors(const void *a, const void *b);
 
 /* NULL when no node, or tensor, has the name. */
 const tw_onnx_node *tw_onnx_producer(const tw_onnx_graph *g, tw_onnx_string value);

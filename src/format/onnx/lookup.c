@@ -2,6 +2,7 @@
 #include "base/size.h"
 #include "format/onnx/graph.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 bool tw_onnx_is(tw_onnx_string s, const char *text) {
@@ -24,34 +25,30 @@ int tw_onnx_compare(tw_onnx_string a, tw_onnx_string b) {
     return order ? order : (a.n > b.n) - (a.n < b.n);
 }
 
+int tw_onnx_compare_nodes(const void *a, const void *b) {
+    return tw_onnx_compare((*(const tw_onnx_node *const *)a)->output,
+                           (*(const tw_onnx_node *const *)b)->output);
+}
+
+int tw_onnx_compare_tensors(const void *a, const void *b) {
+    return tw_onnx_compare((*(const tw_onnx_tensor *const *)a)->name,
+                           (*(const tw_onnx_tensor *const *)b)->name);
+}
+
 const tw_onnx_node *tw_onnx_producer(const tw_onnx_graph *g, tw_onnx_string value) {
-    size_t low = 0, high = value.n && g->nodes_by_output ? g->n_nodes : 0;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const tw_onnx_node *node = g->nodes_by_output[middle];
-        int order = tw_onnx_compare(node->output, value);
-        if (order == 0) return node;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    const tw_onnx_node wanted = {.output = value}, *key = &wanted;
+    if (value.n == 0 || !g->nodes_by_output) return NULL;
+    const tw_onnx_node **found = bsearch(&key, g->nodes_by_output, g->n_nodes,
+                                         sizeof *g->nodes_by_output, tw_onnx_compare_nodes);
+    return found ? *found : NULL;
 }
 
 const tw_onnx_tensor *tw_onnx_tensor_find(const tw_onnx_graph *g, tw_onnx_string value) {
-    size_t low = 0, high = value.n && g->tensors_by_name ? g->n_tensors : 0;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const tw_onnx_tensor *t = g->tensors_by_name[middle];
-        int order = tw_onnx_compare(t->name, value);
-        if (order == 0) return t;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    const tw_onnx_tensor wanted = {.name = value}, *key = &wanted;
+    if (value.n == 0 || !g->tensors_by_name) return NULL;
+    const tw_onnx_tensor **found = bsearch(&key, g->tensors_by_name, g->n_tensors,
+                                           sizeof *g->tensors_by_name, tw_onnx_compare_tensors);
+    return found ? *found : NULL;
 }
 
 tw_onnx_string tw_onnx_input_of(const tw_onnx_graph *g, const tw_onnx_node *node, size_t i) {

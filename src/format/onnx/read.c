@@ -181,23 +181,13 @@ static tw_status read_input(tw_onnx_graph *g, tw_pb_reader r, tw_error *err) {
 /* --------------------------------------------------------------------------------------- sorting
  */
 
-static int compare_tensors(const void *a, const void *b) {
-    return tw_onnx_compare((*(tw_onnx_tensor *const *)a)->name,
-                           (*(tw_onnx_tensor *const *)b)->name);
-}
-
-static int compare_nodes(const void *a, const void *b) {
-    return tw_onnx_compare((*(const tw_onnx_node *const *)a)->output,
-                           (*(const tw_onnx_node *const *)b)->output);
-}
-
 static tw_status sort_tensors(tw_onnx_graph *g, tw_error *err) {
     free(g->tensors_by_name);
     g->tensors_by_name = malloc((g->n_tensors + 1) * sizeof *g->tensors_by_name);
     if (!g->tensors_by_name) return tw_fail_no_memory(err, g->n_tensors * sizeof(void *));
     for (size_t i = 0; i < g->n_tensors; i++)
         g->tensors_by_name[i] = &g->tensors[i];
-    qsort(g->tensors_by_name, g->n_tensors, sizeof *g->tensors_by_name, compare_tensors);
+    qsort(g->tensors_by_name, g->n_tensors, sizeof *g->tensors_by_name, tw_onnx_compare_tensors);
     return TW_OK;
 }
 
@@ -206,19 +196,19 @@ static tw_status sort_nodes(tw_onnx_graph *g, tw_error *err) {
     if (!g->nodes_by_output) return tw_fail_no_memory(err, g->n_nodes * sizeof(void *));
     for (size_t i = 0; i < g->n_nodes; i++)
         g->nodes_by_output[i] = &g->nodes[i];
-    qsort(g->nodes_by_output, g->n_nodes, sizeof *g->nodes_by_output, compare_nodes);
+    qsort(g->nodes_by_output, g->n_nodes, sizeof *g->nodes_by_output, tw_onnx_compare_nodes);
     return TW_OK;
 }
 
 /* A value has one maker. Nodes without a first output are passed over. */
 static tw_status check_single(const tw_onnx_graph *g, tw_error *err) {
     for (size_t i = 1; i < g->n_tensors; i++)
-        if (compare_tensors(&g->tensors_by_name[i - 1], &g->tensors_by_name[i]) == 0)
+        if (tw_onnx_compare_tensors(&g->tensors_by_name[i - 1], &g->tensors_by_name[i]) == 0)
             return tw_fail(err, TW_ERR_FORMAT, "tensor '%.*s' occurs twice",
                            TW_ONNX_SHOWN(g->tensors_by_name[i]->name));
     for (size_t i = 1; i < g->n_nodes; i++)
         if (g->nodes_by_output[i]->output.n &&
-            compare_nodes(&g->nodes_by_output[i - 1], &g->nodes_by_output[i]) == 0)
+            tw_onnx_compare_nodes(&g->nodes_by_output[i - 1], &g->nodes_by_output[i]) == 0)
             return tw_fail(err, TW_ERR_FORMAT, "value '%.*s' is made by two nodes",
                            TW_ONNX_SHOWN(g->nodes_by_output[i]->output));
     return TW_OK;
