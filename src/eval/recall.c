@@ -76,13 +76,32 @@ typedef struct predictions {
     tw_buffer *message;
 } predictions;
 
+/* repr() of a string, but for the characters that Python calls unprintable above ASCII. */
+static void put_repr(tw_buffer *b, const char *s, size_t n) {
+    char quote = memchr(s, '\'', n) && !memchr(s, '"', n) ? '"' : '\'';
+    static const char escaped[] = "\n\r\t\\", letters[] = "nrt\\";
+    tw_buffer_append(b, &quote, 1);
+    for (size_t i = 0; i < n; i++) {
+        const char *found = s[i] ? strchr(escaped, s[i]) : NULL;
+        if (found)
+            tw_buffer_printf(b, "\\%c", letters[found - escaped]);
+        else if (s[i] == quote)
+            tw_buffer_printf(b, "\\%c", quote);
+        else if ((uint8_t)s[i] < 0x20 || s[i] == 0x7F)
+            tw_buffer_printf(b, "\\x%02x", (unsigned)(uint8_t)s[i]);
+        else
+            tw_buffer_append(b, &s[i], 1);
+    }
+    tw_buffer_append(b, &quote, 1);
+}
+
 /* How str.format shows a value: a string as it is inside quotes when it stands in a list. */
 static void put_python(tw_buffer *b, const tw_json *v, bool inside) {
     static const char *const words[] = {"None", "True"};
     if (v->type == TW_JSON_STRING && !inside)
         tw_buffer_append(b, v->string, v->n_string);
     else if (v->type == TW_JSON_STRING)
-        tw_buffer_printf(b, "'%s'", v->string);
+        put_repr(b, v->string, v->n_string);
     else if (v->type == TW_JSON_NUMBER && !strpbrk(v->string, ".eEN"))
         tw_buffer_puts(b, strcmp(v->string, "Infinity") == 0 ? "inf" : v->string);
     else if (v->type == TW_JSON_NUMBER && isnan(v->number))
@@ -96,7 +115,10 @@ static void put_python(tw_buffer *b, const tw_json *v, bool inside) {
     else
         tw_buffer_puts(b, v->type == TW_JSON_ARRAY ? "[" : "{");
     for (const tw_json *m = v->first; m; m = m->next) {
-        if (m->key) tw_buffer_printf(b, "'%s': ", m->key);
+        if (m->key) {
+            put_repr(b, m->key, m->n_key);
+            tw_buffer_puts(b, ": ");
+        }
         put_python(b, m, true);
         if (m->next) tw_buffer_puts(b, ", ");
     }

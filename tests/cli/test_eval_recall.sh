@@ -73,6 +73,9 @@ check "counts" both 'prints "^text-to-image: 3 queries$"' 'prints "^R@1 33.33  R
 ten 4 '"猫\n"' 9 | sed 's/\\\\n/\\n/' >>p.jsonl
 run eval recall a.jsonl p.jsonl r.json
 check "result files are ASCII" grep -q 'invalid predicted image_id \\u732b\\n at rank 1,' r.json
+ten 1 '["a\"", {"b": null, "c'"'"'": 1e-7}, true, NaN]' 9 >p.jsonl
+run eval recall a.jsonl p.jsonl
+check "values as Python shows them" says "predicted image_id \['a\"', {'b': None, \"c'\": 1e-07}, True, nan\] at rank 1,"
 printf '{"text_id": 1, "image_ids": [7000000000000000000]}\n' >a.jsonl
 ten 1 7000000000000000000 2 >p.jsonl
 run eval recall a.jsonl p.jsonl
