@@ -68,6 +68,11 @@ static int check_usage(const tokenize *t) {
 static int open_tokenizer(tokenize *t) {
     tw_error err = TW_ERROR_INIT;
     if (!t->kind && !t->vocab) {
+        const char *model = getenv("TUWEN_MODEL");
+        if (!t->compute.model && !(model && model[0])) {
+            cli_error("no model: give -m FILE, set TUWEN_MODEL, or give --tokenizer wordpiece|bpe");
+            return CLI_USAGE;
+        }
         int status = cli_open_model(&t->compute, &t->model);
         if (status != CLI_CONTINUE) return status;
         t->tokenizer = tw_model_tokenizer(t->model);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares tuwen with transformers on small random folders: features, token ids and pixels.
 
-    dev/compare_hf.py [--tuwen build/tuwen] [--pictures FOLDER]
+    dev/compare_hf.py [--tuwen build/tuwen] [--pictures FOLDER]    (dev/requirements-hf.txt)
 
 Writes folders of ChineseCLIPModel and CLIPModel with varied settings (activations, epsilons, sizes,
 keys left to the defaults, *_config_dict, image processors, shards), converts each with no option, and

@@ -9,7 +9,7 @@ A name tells the source of the weights and the sizes:
     openai-NAME              OpenAI's archives (TorchScript)   open_clip's code for OpenAI's names
     openai-state-NAME        their state_dict, with the scalars
     open_clip-NAME           open_clip's files and configuration
-    hf-NAME, hf-chinese-NAME Hugging Face's files              transformers
+    hf-NAME, hf-chinese-NAME Hugging Face's files              transformers (requirements-hf.txt)
 """
 import json
 import pathlib

@@ -156,12 +156,19 @@ static void squeeze(const char *text, char *out, size_t n_bytes) {
     out[n] = '\0';
 }
 
-/* Whether the characters of `part` stand in `whole`, in a row or (loosely) in their order. */
-static bool resembles(const char *whole, const char *part, bool loosely) {
-    if (!loosely) return strstr(whole, part) != NULL;
-    while (*part && *whole)
-        part += *whole++ == *part;
-    return !*part;
+typedef enum likeness { PART_OF_NAME, HAS_NAME, LETTERS_IN_ORDER, N_LIKENESSES } likeness;
+
+/* Whether `asked`, squeezed, may mean a release. */
+static bool resembles(const tw_release *r, const char *asked, likeness how) {
+    char full[160], whole[160], name[80];
+    snprintf(full, sizeof full, "%s/%s", r->family, r->name);
+    squeeze(full, whole, sizeof whole);
+    squeeze(r->name, name, sizeof name);
+    if (how == PART_OF_NAME) return strstr(whole, asked) != NULL;
+    if (how == HAS_NAME) return strstr(asked, name) != NULL;
+    for (const char *c = whole; *c && *asked; c++)
+        asked += *c == *asked;
+    return !*asked;
 }
 
 static void list_name(char *list, size_t n_bytes, const tw_release *r) {
@@ -170,14 +177,12 @@ static void list_name(char *list, size_t n_bytes, const tw_release *r) {
 }
 
 static tw_status refuse_name(const char *name, tw_error *err) {
-    char list[320] = "", squeezed[80], full[160], whole[160];
+    char list[320] = "", asked[80];
     size_t n_listed = 0;
-    squeeze(name, squeezed, sizeof squeezed);
-    for (int loosely = 0; loosely < 2 && n_listed == 0; loosely++)
+    squeeze(name, asked, sizeof asked);
+    for (int how = 0; how < N_LIKENESSES && n_listed == 0; how++)
         for (size_t i = 0; i < tw_n_releases && n_listed < 5; i++) {
-            snprintf(full, sizeof full, "%s/%s", tw_releases[i].family, tw_releases[i].name);
-            squeeze(full, whole, sizeof whole);
-            if (!resembles(whole, squeezed, loosely)) continue;
+            if (!resembles(&tw_releases[i], asked, (likeness)how)) continue;
             list_name(list, sizeof list, &tw_releases[i]);
             n_listed++;
         }

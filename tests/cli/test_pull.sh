@@ -53,6 +53,8 @@ run pull xyzzy
 check "a name like none" fails_saying 2 "unknown name 'xyzzy' (see tuwen pull --list)"
 run pull
 check "no name" fails_saying 2 "expected one name"
+run pull clip_cn_vit-b-16.pt
+check "so does a file's name" fails_saying 2 "near ones are chinese-clip/ViT-B-16, openai/ViT-B/16 (see"
 run pull openai/RN50 openai/RN101
 check "two names" fails_saying 2 "got 2"
 run pull openai/RN50 --hub modelscope --folder d

@@ -331,9 +331,11 @@ static tw_status parse_header(tw_gguf *g, cursor *c, tw_error *err) {
     uint64_t n_tensors = 0, n_keys = 0;
     TW_TRY(take(c, 4, "magic", &magic, err));
     if (memcmp(magic, "GGUF", 4))
-        return tw_fail(err, TW_ERR_UNSUPPORTED,
-                       "not a gguf file: it begins with %02x %02x %02x %02x", magic[0], magic[1],
-                       magic[2], magic[3]);
+        return tw_fail(
+            err, TW_ERR_UNSUPPORTED,
+            "not a gguf file: it begins with %02x %02x %02x %02x; a checkpoint becomes a "
+            "model file by tuwen convert",
+            magic[0], magic[1], magic[2], magic[3]);
     TW_TRY(take_u32(c, "version", &version, err));
     if (version != 2 && version != 3)
         return tw_fail(err, TW_ERR_UNSUPPORTED, "gguf: version %s%u, expected 2 or 3",
