@@ -36,16 +36,17 @@ static tw_status take_file(const char *path, bool image, const tw_backend_option
 
 static tw_status find_by_prefix(const char *prefix, bool image, const tw_backend_options *o,
                                 tw_graph_file *out, tw_error *err) {
-    const char *words[] = {"fp32", "fp16"}, *part = image ? "img" : "txt";
+    /* The last is what `tuwen build --target openvino` writes. */
+    const char *words[] = {"fp32.onnx", "fp16.onnx", "xml"}, *part = image ? "img" : "txt";
     for (size_t i = 0; i < TW_COUNT(words); i++) {
-        const char *word = words[o->precision == TW_F16 ? 1 - i : i];
-        if ((size_t)snprintf(out->path, sizeof out->path, "%s.%s.%s.onnx", prefix, part, word) >=
+        const char *word = words[o->precision == TW_F16 && i < 2 ? 1 - i : i];
+        if ((size_t)snprintf(out->path, sizeof out->path, "%s.%s.%s", prefix, part, word) >=
             sizeof out->path)
             return too_long(prefix, err);
         if (access(out->path, F_OK) == 0) return TW_OK;
     }
-    return tw_fail(err, TW_ERR_IO, "%s.%s.fp32.onnx, %s.%s.fp16.onnx: neither is there", prefix,
-                   part, prefix, part);
+    return tw_fail(err, TW_ERR_IO, "%s.%s.fp32.onnx, .fp16.onnx, .xml: none is there", prefix,
+                   part);
 }
 
 /* More than half of what one file may have: the rest is names and small constants. */

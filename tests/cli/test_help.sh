@@ -31,7 +31,7 @@ done
 run eval --help
 check "eval --help names its verbs" both 'prints "^  eval zeroshot "' 'prints "^  eval recall "'
 
-for verb in build index search merge serve; do
+for verb in index search merge serve; do
     run "$verb" something
     check "$verb is not part of this version" fails_saying 2 "$verb: not part of this version"
 done

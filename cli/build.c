@@ -1,0 +1,436 @@
+/* tuwen build: a model file through the compiler of another runtime. */
+#define _GNU_SOURCE
+#include "build_targets.h"
+#include "output.h"
+#include "session.h"
+#include "verbs.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_WORDS = 32, MAX_WORD = 8192, GRACE_TICKS = 20 };
+
+typedef struct build {
+    cli_report report;
+    cli_compute compute;
+    const char *output, *chip;
+    int target, precision, batch, context_length;
+    bool vision_only, text_only, print, keep;
+    const build_target *to;
+    tw_model *model;
+    char work[PATH_MAX]; /* folder of what lies between, removed at the end */
+    tw_buffer written;   /* JSON of the results */
+} build;
+
+#define AT(field) offsetof(build, field)
+static const cli_option options[] = {
+    {"target", 0, CLI_CHOICE, BUILD_TARGET_WORDS, "whose compiler", AT(target), 0, 0},
+    {"output", 'o', CLI_TEXT, "PREFIX", "writes PREFIX.img.EXT and PREFIX.txt.EXT", AT(output), 0,
+     0},
+    {"precision", 0, CLI_CHOICE, "f32|f16|bf16", "of the result (the target's usual one)",
+     AT(precision), 0, 0},
+    {"batch", 'b', CLI_INT, "N", "rows a run (1; openvino: any)", AT(batch), 1, 65536},
+    {"context-length", 0, CLI_INT, "L", "tokens a row (the model's; openvino: any)",
+     AT(context_length), 1, 65536},
+    {"chip", 0, CLI_TEXT, "NAME", "bm1684x, 910B4 …", AT(chip), 0, 0},
+    {"soc-version", 0, CLI_TEXT, "NAME", NULL, AT(chip), 0, 0},
+    {"vision-only", 0, CLI_FLAG, NULL, "the image tower alone", AT(vision_only), 0, 0},
+    {"text-only", 0, CLI_FLAG, NULL, "the text tower alone", AT(text_only), 0, 0},
+    {"print", 0, CLI_FLAG, NULL, "print the compiler's command lines, run nothing", AT(print), 0,
+     0},
+    {"keep", 0, CLI_FLAG, NULL, "keep the folder of intermediate files", AT(keep), 0, 0},
+    {"model", 'm', CLI_TEXT, "FILE", "the model file ($TUWEN_MODEL)", AT(compute.model), 0, 0},
+    {0}};
+#undef AT
+
+/* What the words of a command line are filled with, for one tower. */
+typedef struct tower {
+    bool image;
+    char graph[PATH_MAX], out[PATH_MAX], stem[PATH_MAX], log[PATH_MAX];
+    char shape[64]; /* "1,3,224,224", -1 for any */
+} tower;
+
+/* ------------------------------------------------------------------------------ command lines */
+
+static const char *value_of(const build *b, const tower *t, const char *key, size_t n) {
+    const struct {
+        const char *key, *value;
+    } table[] = {
+        {"graph", t->graph},
+        {"out", t->out},
+        {"stem", t->stem},
+        {"name", t->image ? "image" : "text"},
+        {"input", t->image ? "image" : "text"},
+        {"format", t->image ? "NCHW" : "ND"},
+        {"shape,", t->shape},
+        {"chip", b->chip ? b->chip : ""},
+        {"precision", b->to->precisions[b->precision]},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (strlen(table[i].key) == n && memcmp(table[i].key, key, n) == 0) return table[i].value;
+    return "";
+}
+
+/* One word of a template, filled in. */
+static void fill_word(const build *b, const tower *t, const char *word, size_t n, char *out) {
+    size_t at = 0;
+    for (size_t i = 0; i < n && at + 1 < MAX_WORD; i++) {
+        const char *close = word[i] == '{' ? memchr(word + i, '}', n - i) : NULL;
+        if (!close) {
+            out[at++] = word[i];
+            continue;
+        }
+        const char *value = value_of(b, t, word + i + 1, (size_t)(close - word) - i - 1);
+        at += (size_t)snprintf(out + at, MAX_WORD - at, "%s", value);
+        i = (size_t)(close - word);
+    }
+    out[at < MAX_WORD ? at : MAX_WORD - 1] = 0;
+}
+
+/* The words of a command line, ended by NULL; one that is empty once filled in is left out. */
+static char **make_words(const build *b, const tower *t, const char *line) {
+    char **words = calloc(MAX_WORDS + 1, sizeof *words);
+    char filled[MAX_WORD];
+    size_t n = 0;
+    for (const char *p = line; words && *p && n < MAX_WORDS;) {
+        size_t length = strcspn(p, " ");
+        fill_word(b, t, p, length, filled);
+        if (filled[0]) words[n++] = strdup(filled);
+        p += length + strspn(p + length, " ");
+    }
+    return words;
+}
+
+static void free_words(char **words) {
+    for (size_t i = 0; words && words[i]; i++)
+        free(words[i]);
+    free(words);
+}
+
+static void print_words(char **words, FILE *to) {
+    for (size_t i = 0; words[i]; i++)
+        fprintf(to, "%s%s", i ? " " : "", words[i]);
+    fputc('\n', to);
+}
+
+/* ------------------------------------------------------------------------------------- running */
+
+/* In a process group of its own, so that a stop ends what the compiler has started as well. */
+static void exec_child(const build *b, char **words, const char *log) {
+    setpgid(0, 0);
+    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || in < 0 || dup2(in, 0) < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0 ||
+        chdir(b->work) != 0)
+        _exit(126);
+    execvp(words[0], words);
+    _exit(errno == ENOENT ? 127 : 126);
+}
+
+/* Stopped: the compiler's group is asked to end, and after GRACE_TICKS is made to. */
+static tw_status wait_child(pid_t child, size_t step, int *result, tw_error *err) {
+    const struct timespec tick = {0, 100000000};
+    for (int stopped = 0;; nanosleep(&tick, NULL)) {
+        pid_t done = waitpid(child, result, WNOHANG);
+        if (done == child) break;
+        if (done < 0) return tw_fail(err, TW_ERR_IO, "the compiler: %s", strerror(errno));
+        if (tw_progress(cli_hooks(), "compile", step, BUILD_STEPS, err) == TW_OK) continue;
+        if (stopped == 0) kill(-child, SIGTERM);
+        if (stopped++ == GRACE_TICKS) kill(-child, SIGKILL);
+    }
+    return cli_interrupted() ? tw_fail(err, TW_ERR_CANCELLED, "stopped") : TW_OK;
+}
+
+/* The last line of a log that is not empty, for the message. */
+static void last_line(const char *log, char *out, size_t n) {
+    uint8_t *data;
+    size_t n_bytes;
+    tw_error err = TW_ERROR_INIT;
+    out[0] = 0;
+    if (tw_read_file(log, (size_t)64 << 20, &data, &n_bytes, &err) != TW_OK) return;
+    for (char *line = strtok((char *)data, "\n"); line; line = strtok(NULL, "\n"))
+        if (line[strspn(line, " \t\r")]) snprintf(out, n, "%s", line);
+    free(data);
+}
+
+static tw_status run_words(const build *b, char **words, const char *log, size_t step,
+                           tw_error *err) {
+    char line[256];
+    int result = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) exec_child(b, words, log);
+    if (child < 0) return tw_fail(err, TW_ERR_IO, "%s: %s", words[0], strerror(errno));
+    setpgid(child, child); /* here and in the child: whichever runs first */
+    TW_TRY(wait_child(child, step, &result, err));
+    if (WIFEXITED(result) && WEXITSTATUS(result) == 0) return TW_OK;
+    if (WIFEXITED(result) && WEXITSTATUS(result) == 127) {
+        unlink(log);
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "target %s: %s is not installed (%s)", b->to->name,
+                       words[0], b->to->package);
+    }
+    last_line(log, line, sizeof line);
+    return tw_fail(err, TW_ERR_UNSUPPORTED, "%s failed with status %d, see %s: %s", words[0],
+                   WIFEXITED(result) ? WEXITSTATUS(result) : 128 + WTERMSIG(result), log, line);
+}
+
+/* The first line a compiler prints about itself; "" when it does not say. */
+static void take_version(const build *b, const tower *t, char *out, size_t n) {
+    char log[PATH_MAX + 16];
+    tw_error err = TW_ERROR_INIT;
+    out[0] = 0;
+    if (!b->to->version) return;
+    char **words = make_words(b, t, b->to->version);
+    snprintf(log, sizeof log, "%.4000s/version.log", b->work);
+    if (words && words[0] && run_words(b, words, log, 0, &err) == TW_OK) last_line(log, out, n);
+    free_words(words);
+}
+
+/* -------------------------------------------------------------------------------------- towers */
+
+static tw_status make_paths(const build *b, tower *t, tw_error *err) {
+    const char *part = t->image ? "img" : "txt";
+    int n[] = {
+        snprintf(t->graph, sizeof t->graph, "%s/%s.onnx", b->work, part),
+        snprintf(t->stem, sizeof t->stem, "%s/result.%s", b->work, part),
+        snprintf(t->out, sizeof t->out, "%s/result.%s.%s", b->work, part, b->to->extension),
+        snprintf(t->log, sizeof t->log, "%s.%s.log", b->output, part),
+    };
+    for (size_t i = 0; i < sizeof n / sizeof *n; i++)
+        if (n[i] < 0 || n[i] >= PATH_MAX)
+            return tw_fail(err, TW_ERR_ARGUMENT, "-o: the path is too long");
+    return TW_OK;
+}
+
+static tw_status export_tower(const build *b, tower *t, tw_error *err) {
+    const tw_arch *arch = tw_model_arch(b->model);
+    int batch = b->batch ? b->batch : b->to->fixed ? 1 : 0;
+    int length = b->context_length ? b->context_length
+                 : b->to->fixed    ? arch->text.context_length
+                                   : 0;
+    tw_export_options o = TW_EXPORT_OPTIONS_INIT;
+    o.part = t->image ? TW_EXPORT_IMAGE : TW_EXPORT_TEXT;
+    o.batch = batch;
+    o.context_length = t->image ? 0 : length;
+    o.hooks = cli_hooks();
+    const int r = arch->vision.image_size;
+    if (t->image)
+        snprintf(t->shape, sizeof t->shape, "%d,3,%d,%d", batch ? batch : -1, r, r);
+    else
+        snprintf(t->shape, sizeof t->shape, "%d,%d", batch ? batch : -1, length ? length : -1);
+    return b->print ? TW_OK : tw_export_onnx(b->model, t->graph, &o, err);
+}
+
+/* Moves WORK/result.PART.EXT to PREFIX.PART.EXT. */
+static tw_status put_in_place(const build *b, const tower *t, const char *extension,
+                              tw_error *err) {
+    char from[PATH_MAX + 16], to[PATH_MAX + 16];
+    snprintf(from, sizeof from, "%.4000s.%s", t->stem, extension);
+    snprintf(to, sizeof to, "%.4000s.%s.%s", b->output, t->image ? "img" : "txt", extension);
+    if (rename(from, to) == 0) return TW_OK;
+    return tw_fail(err, TW_ERR_IO, "%s: the compiler did not write it, or it cannot be moved: %s",
+                   to, strerror(errno));
+}
+
+/* PREFIX.PART.EXT.json: what made the result. */
+static tw_status write_record(build *b, const tower *t, const char *version, tw_error *err) {
+    char path[PATH_MAX + 32];
+    tw_buffer j = {0};
+    tw_output out = {0};
+    tw_status status;
+    tw_provenance p = TW_PROVENANCE_INIT;
+    tw_model_provenance(b->model, &p);
+    snprintf(path, sizeof path, "%.4000s.%s.%s.json", b->output, t->image ? "img" : "txt",
+             b->to->extension);
+    tw_buffer_puts(&j, "{");
+    cli_json_member(&j, "target", b->to->name);
+    cli_json_member(&j, "compiler_version", version);
+    cli_json_member(&j, "shape", t->shape);
+    cli_json_member(&j, "chip", b->chip ? b->chip : "");
+    cli_json_member(&j, "architecture", tw_model_arch(b->model)->name);
+    cli_json_member(&j, "source_sha256", p.source_sha256);
+    cli_json_member(&j, "tuwen", tw_version());
+    tw_buffer_puts(&j, ", \"commands\": [");
+    for (size_t i = 0; i < BUILD_STEPS && b->to->steps[i]; i++) {
+        char **words = make_words(b, t, b->to->steps[i]);
+        for (size_t k = 0; words && words[k]; k++) {
+            tw_buffer_puts(&j, k ? ", " : i ? ", [" : "[");
+            tw_buffer_json_string(&j, words[k], strlen(words[k]));
+        }
+        tw_buffer_puts(&j, "]");
+        free_words(words);
+    }
+    tw_buffer_puts(&j, "]}\n");
+    if (j.failed) {
+        status = tw_fail_no_memory(err, j.n_bytes);
+        goto done;
+    }
+    TW_CHECK(tw_output_open(path, &out, err));
+    TW_CHECK(tw_output_write(&out, j.data, j.n_bytes, err));
+    TW_CHECK(tw_output_commit(&out, err));
+done:
+    tw_output_abort(&out);
+    tw_buffer_free(&j);
+    return status;
+}
+
+static tw_status run_steps(build *b, tower *t, tw_error *err) {
+    for (size_t i = 0; i < BUILD_STEPS && b->to->steps[i]; i++) {
+        char **words = make_words(b, t, b->to->steps[i]);
+        if (!words) return tw_fail_no_memory(err, MAX_WORDS * sizeof *words);
+        if (b->print) print_words(words, stdout);
+        tw_status status = b->print ? TW_OK : run_words(b, words, t->log, i, err);
+        free_words(words);
+        if (status != TW_OK) return status;
+    }
+    return TW_OK;
+}
+
+static tw_status build_tower(build *b, bool image, tw_error *err) {
+    tower t = {.image = image};
+    char version[128] = "", path[PATH_MAX];
+    TW_TRY(make_paths(b, &t, err));
+    TW_TRY(export_tower(b, &t, err));
+    if (!b->print) {
+        unlink(t.log);
+        take_version(b, &t, version, sizeof version);
+    }
+    TW_TRY(run_steps(b, &t, err));
+    if (b->print) return TW_OK;
+    TW_TRY(put_in_place(b, &t, b->to->extension, err));
+    /* OpenVINO's weights lie beside. */
+    if (strcmp(b->to->extension, "xml") == 0) TW_TRY(put_in_place(b, &t, "bin", err));
+    TW_TRY(write_record(b, &t, version, err));
+    snprintf(path, sizeof path, "%.4000s.%s.%s", b->output, image ? "img" : "txt",
+             b->to->extension);
+    tw_buffer_puts(&b->written, b->written.n_bytes ? ", " : "");
+    tw_buffer_json_string(&b->written, path, strlen(path));
+    if (!b->report.json) {
+        tw_buffer line = {0};
+        cli_put_field(&line, "wrote", "%s%s%s", path, version[0] ? ", by " : "", version);
+        cli_print(&line);
+        tw_buffer_free(&line);
+    }
+    return TW_OK;
+}
+
+/* --------------------------------------------------------------------------------------- whole */
+
+static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *place) {
+    (void)st, (void)kind, (void)place;
+    return remove(path);
+}
+
+static tw_status open_work(build *b, tw_error *err) {
+    char real[PATH_MAX];
+    if (snprintf(b->work, sizeof b->work, "%s.build-XXXXXX", b->output) >= (int)sizeof b->work - 64)
+        return tw_fail(err, TW_ERR_ARGUMENT, "-o: the path is too long");
+    if (b->print) return TW_OK;
+    if (!mkdtemp(b->work)) {
+        tw_status status =
+            tw_fail(err, TW_ERR_IO, "%s: cannot make this folder: %s", b->work, strerror(errno));
+        b->work[0] = 0;
+        return status;
+    }
+    if (realpath(b->work, real)) memcpy(b->work, real, strlen(real) + 1);
+    return TW_OK;
+}
+
+static void close_work(build *b) {
+    if (!b->work[0] || b->print) return;
+    if (b->keep)
+        cli_error("kept %s", b->work);
+    else
+        nftw(b->work, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static tw_status build_all(build *b, tw_error *err) {
+    const tw_arch *arch = tw_model_arch(b->model);
+    TW_TRY(open_work(b, err));
+    if (arch->vision.kind != TW_VISION_NONE && !b->text_only) TW_TRY(build_tower(b, true, err));
+    if (arch->text.kind != TW_TEXT_NONE && !b->vision_only) TW_TRY(build_tower(b, false, err));
+    return TW_OK;
+}
+
+static int check_usage(build *b, const cli_texts *operands) {
+    if (!b->target) {
+        cli_error("no target: give --target " BUILD_TARGET_WORDS);
+        return CLI_USAGE;
+    }
+    b->to = &build_targets[b->target - 1];
+    b->precision = b->precision ? b->precision - 1 : b->to->precision;
+    if (operands->n > 1 || (operands->n == 1 && b->compute.model))
+        cli_error("expected one model file");
+    else if (!b->output)
+        cli_error("no output: give -o PREFIX");
+    else if (b->vision_only && b->text_only)
+        cli_error("--vision-only and --text-only exclude each other");
+    else if (!b->to->precisions[b->precision])
+        cli_error("--precision: target %s has no such one", b->to->name);
+    else if (b->chip && !b->to->chip)
+        cli_error("--chip: target %s has none", b->to->name);
+    else if (!b->chip && b->to->chip && !b->to->chip[0])
+        cli_error("--chip: target %s needs one, for example 910B4 (npu-smi info shows it)",
+                  b->to->name);
+    else
+        return CLI_CONTINUE;
+    return CLI_USAGE;
+}
+
+static int finish(build *b) {
+    tw_buffer out = {0};
+    if (b->report.json && !b->print)
+        tw_buffer_printf(&out, "{\"outputs\": [%s], \"target\": \"%s\"}\n",
+                         b->written.data ? b->written.data : "", b->to->name);
+    else if (b->to->note && !b->print)
+        cli_put_field(&out, "note", "%s", b->to->note);
+    int status = cli_print(&out);
+    tw_buffer_free(&out);
+    return status == CLI_CONTINUE ? CLI_DONE : status;
+}
+
+static int run(const cli_verb *verb, int argc, char **argv) {
+    build b = {0};
+    cli_texts operands = {0};
+    const cli_group groups[] = {{options, &b}, {cli_report_options, &b.report}, {0}};
+    int status = cli_parse(verb, groups, argc, argv, &operands);
+    cli_console_set_progress(b.report.progress);
+    if (status == CLI_CONTINUE) status = check_usage(&b, &operands);
+    if (status == CLI_CONTINUE) {
+        if (!b.chip) b.chip = b.to->chip;
+        if (operands.n) b.compute.model = operands.items[0];
+        status = cli_open_model(&b.compute, &b.model);
+    }
+    if (status == CLI_CONTINUE) {
+        tw_error err = TW_ERROR_INIT;
+        cli_work_begin("compile", 0);
+        tw_status result = build_all(&b, &err);
+        cli_work_end();
+        status = result == TW_OK ? finish(&b) : cli_fail(&err);
+        close_work(&b);
+    }
+    tw_buffer_free(&b.written);
+    tw_model_free(b.model);
+    free(operands.items);
+    return status;
+}
+
+const cli_verb cli_build = {
+    .name = "build",
+    .summary = "a model file through another runtime's compiler",
+    .usage = "MODEL.gguf --target TARGET -o PREFIX [options]",
+    .about = "Writes ONNX, runs the vendor's own compiler on it, records versions and commands in\n"
+             "PREFIX.*.json and what it printed in PREFIX.*.log.",
+    .example = "tuwen build vit-b-16.gguf --target sophon --batch 4 -o vit-b-16",
+    .run = run,
+};

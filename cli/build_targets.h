@@ -1,0 +1,30 @@
+/* Compilers of other runtimes, as data: what `tuwen build` runs. */
+#ifndef CLI_BUILD_TARGETS_H
+#define CLI_BUILD_TARGETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { BUILD_STEPS = 2, BUILD_PRECISIONS = 3 };
+
+/* Command lines are split at blanks first, then {…} is filled in:
+ *   {graph} the ONNX file, {out} the result, {stem} the same without its extension, {name} of the
+ *   network, {input} "image" or "text", {format} "NCHW" or "ND", {shape,} the input's extents
+ *   "1,3,224,224", {chip}, {precision} its word */
+typedef struct build_target {
+    const char *name;      /* "sophon" */
+    const char *extension; /* of the result */
+    const char *steps[BUILD_STEPS];
+    const char *version; /* prints the compiler's version; NULL: it has no such words */
+    const char *precisions[BUILD_PRECISIONS]; /* words for f32, f16, bf16; NULL: refused */
+    int precision;                            /* the default, an index of those */
+    const char *chip;    /* the default; "" = must be given; NULL = there is none */
+    const char *package; /* how to get the compiler */
+    const char *note;    /* what to know about the result; may be NULL */
+    bool fixed;          /* extents must be numbers: batch 1 and the model's length unless given */
+} build_target;
+
+extern const build_target build_targets[]; /* ended by a NULL name */
+#define BUILD_TARGET_WORDS "openvino|sophon|ascend|tensorrt"
+
+#endif
