@@ -62,6 +62,7 @@ typedef struct tw_backend {
     void (*observe)(tw_backend_state *state, tw_observer observer, void *user);
 } tw_backend;
 
-extern const tw_backend tw_backend_cpu, tw_backend_onnxruntime, tw_backend_openvino;
+extern const tw_backend tw_backend_cpu, tw_backend_onnxruntime, tw_backend_openvino,
+    tw_backend_sophon;
 
 #endif

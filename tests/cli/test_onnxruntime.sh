@@ -21,7 +21,7 @@ refused "a file that is no library" 1 "libonnxruntime.so.9" x.npy \
     embed -m model.gguf --backend onnxruntime --library . "$red" -o x.npy
 refused "bf16" 1 "computes in f32 or f16" x.npy \
     embed -m model.gguf --backend onnxruntime --precision bf16 "$red" -o x.npy
-refused "an unknown backend" 2 "there are cpu, onnxruntime and openvino" x.npy embed -m model.gguf --backend x "$red" -o x.npy
+refused "an unknown backend" 2 "there are cpu, onnxruntime, openvino" x.npy embed -m model.gguf --backend x "$red" -o x.npy
 refused "a provider without its backend" 2 "backend cpu has no provider" x.npy \
     embed -m model.gguf --provider cuda "$red" -o x.npy
 

@@ -1,0 +1,66 @@
+#!/bin/sh
+# Compiles a model file's towers for a SOPHON chip: compile_bmodel.sh MODEL.gguf PREFIX [F16] [BATCH…]
+# PREFIX.img.bmodel and PREFIX.txt.bmodel of each BATCH (1), the largest first, as the runtime wants.
+# Needs tuwen, and tpu_mlir 1.30.2 in a virtual environment of Python 3.10 whose bin/ is in PATH:
+#   pip install --no-deps tpu_mlir==1.30.2 onnxruntime_extensions==0.14.0
+#   pip install numpy==1.24.3 tqdm==4.65.0 protobuf==3.20.3 onnx==1.14.1 onnxruntime==1.16.3 \
+#       onnxsim==0.4.17 Pillow==10.0.0 opencv-python-headless==4.8.0.74 scipy==1.11.1 plotly==5.15.0 \
+#       graphviz==0.20.1 pandas==2.0.3 scikit-learn==1.6.1 psutil filelock transformers==5.6.2
+# Of its lib/third_party, libc.so.6, libm.so.6 and libpthread.so.0 must be moved away on a system
+# whose glibc is newer. TUWEN, TOWERS ("img txt") and CHIP (bm1684x) may be set.
+set -eu
+model=$(realpath "$1")
+prefix=$(realpath -m "$2")
+mode=${3:-F16}
+shift 2
+[ $# -eq 0 ] || shift
+batches=$(printf '%s\n' "${@:-1}" | sort -nr)
+tuwen=${TUWEN:-tuwen}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cd "$scratch"
+
+# The ONNX path of the compiler uses torch for one conversion; 3 GB less.
+mkdir -p stand-in/torch
+cat >stand-in/torch/__init__.py <<'END'
+import numpy
+__version__ = "0.0.0"
+class tensor:
+    def __init__(self, x): self.x = numpy.array(x)
+    def numpy(self): return self.x
+def __getattr__(name): raise ImportError(name)
+END
+python3 -c 'import torch' 2>/dev/null || export PYTHONPATH="$scratch/stand-in${PYTHONPATH:+:$PYTHONPATH}"
+
+for tower in ${TOWERS:-img txt}; do
+    files=
+    for batch in $batches; do
+        # Weight files are named after the net: a folder for each batch.
+        mkdir "$tower$batch"
+        cd "$tower$batch"
+        "$tuwen" export "$model" -o m --batch "$batch" --context-length "${CONTEXT_LENGTH:-52}" >/dev/null
+        python3 - "m.$tower.fp32.onnx" <<'END'
+import sys, numpy, onnx
+g = onnx.load(sys.argv[1], load_external_data=False).graph.input[0]
+shape = [d.dim_value for d in g.type.tensor_type.shape.dim]
+r = numpy.random.default_rng(1)
+x = r.standard_normal(shape, dtype=numpy.float32) if len(shape) == 4 else r.integers(1, 99, shape)
+numpy.savez("in.npz", **{g.name: x})
+open("shape", "w").write(str([shape]))
+END
+        model_transform.py --model_name "tuwen_$tower" --model_def "m.$tower.fp32.onnx" --input_shapes "$(cat shape)" \
+            --test_input in.npz --test_result top.npz --mlir m.mlir >log 2>&1 || { tail -n 20 log; exit 1; }
+        model_deploy.py --mlir m.mlir --quantize "$mode" --chip "${CHIP:-bm1684x}" --skip_validation \
+            --model m.bmodel >log 2>&1 || { tail -n 20 log; exit 1; }
+        cd ..
+        files="$files $tower$batch/m.bmodel"
+    done
+    # shellcheck disable=SC2086
+    set -- $files
+    if [ $# -gt 1 ]; then
+        model_tool --combine "$@" -o "$prefix.$tower.bmodel" >log 2>&1 || { tail -n 20 log; exit 1; }
+    else
+        mv "$1" "$prefix.$tower.bmodel"
+    fi
+    ls -l "$prefix.$tower.bmodel"
+done
