@@ -43,3 +43,13 @@ foreach(source ${tool_sources})
   add_executable(${name} ${source})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endforeach()
+target_link_libraries(make_bmodel PRIVATE test_support)
+
+# A stand-in for SOPHON's two libraries: one source, of which each name is used in part.
+foreach(name libbmlib.so.0 libbmrt.so.1.0)
+  add_library(standin_${name} SHARED tests/support/sophon/standin.c)
+  set_target_properties(standin_${name} PROPERTIES OUTPUT_NAME ${name} PREFIX "" SUFFIX ""
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/sophon)
+  target_link_libraries(standin_${name} PRIVATE m)
+endforeach()
+target_compile_definitions(test_support PUBLIC TEST_SOPHON_DIR="${CMAKE_BINARY_DIR}/tests/sophon")

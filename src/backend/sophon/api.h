@@ -81,7 +81,7 @@ const char *tw_bm_library(void); /* name of the runtime's file: "libbmrt.so.1.0"
 
 /* The libraries talk on standard output, and end the process where they meet what they do not
  * expect. Between these calls, which one thread at a time passes, standard output is a file of no
- * name; should the process end, its last line goes to standard error. */
+ * name; should the process end, what was said goes to standard error and outputs are removed. */
 void tw_bm_enter(void);
 void tw_bm_leave(void);
 /* After the last use of a device: what the libraries say when the process ends, which the emulator

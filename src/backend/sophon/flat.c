@@ -71,6 +71,10 @@ static tw_status check_ranges(const tw_flat *f, size_t at, tw_error *err) {
     return TW_OK;
 }
 
+static size_t field_bytes(tw_flat_kind kind) {
+    return kind == FLAT_RANGE ? 16 : kind == FLAT_8 ? 8 : 4;
+}
+
 /* A field whose value stands at `at`. */
 static tw_status check_field(walk *w, const tw_flat_field *field, size_t at, tw_error *err) {
     const tw_flat *f = w->flat;
@@ -117,7 +121,8 @@ static tw_status check_table(walk *w, const tw_flat_table *t, size_t at, tw_erro
         const tw_flat_field *field = &t->fields[i];
         if (field->kind == FLAT_SKIP) continue;
         size_t value = tw_flat_value(f, at, (int)i);
-        if (value && value - at > bytes) return damaged(at, "a field outside of its table", err);
+        if (value && value - at + field_bytes(field->kind) > bytes)
+            return damaged(at, "a field outside of its table", err);
         if (value) TW_TRY(check_field(w, field, value, err));
         if (!value && field->required) return damaged(at, "a table without a field it needs", err);
     }

@@ -2,6 +2,7 @@
 
 #include "backend/sophon/api.h"
 
+#include "base/file.h"
 #include "base/size.h"
 
 #include <dlfcn.h>
@@ -115,16 +116,20 @@ static pthread_mutex_t call_lock = PTHREAD_MUTEX_INITIALIZER;
 static FILE *said;     /* what is said; NULL: it could not be made and is lost */
 static int saved = -1; /* standard output, during a call */
 
+/* The end of what was said in this call, into text[n]. */
+static void read_said(char *text, size_t n) {
+    ssize_t n_read = -1;
+    if (said) {
+        off_t end = lseek(fileno(said), 0, SEEK_END);
+        n_read = pread(fileno(said), text, n - 1, end > (off_t)n - 1 ? end - (off_t)n + 1 : 0);
+    }
+    text[n_read > 0 ? n_read : 0] = 0;
+}
+
 /* The last line that is not empty, without "[BMRT][place] LEVEL:". */
 void tw_bm_said(char *out, size_t n) {
     char text[2048];
-    out[0] = 0;
-    if (!said) return;
-    int file = fileno(said);
-    off_t end = lseek(file, 0, SEEK_END);
-    off_t begin = end > (off_t)sizeof text - 1 ? end - (off_t)sizeof text + 1 : 0;
-    ssize_t n_read = pread(file, text, sizeof text - 1, begin);
-    text[n_read > 0 ? n_read : 0] = 0;
+    read_said(text, sizeof text);
     size_t length = strlen(text);
     while (length && (text[length - 1] == '\n' || text[length - 1] == ' '))
         text[--length] = 0;
@@ -142,13 +147,14 @@ static void silence(void) {
     if (quiet >= 0 && !said) close(quiet);
 }
 
-/* The process ends in a call: the library's last words. */
+/* The process ends in a call: the library's last words, and no half-written output. */
 static void report_end(void) {
-    char line[256];
+    char text[2048];
     if (saved < 0) return;
+    tw_output_abort_all();
     fflush(stdout);
-    tw_bm_said(line, sizeof line);
-    fprintf(stderr, "tuwen: SOPHON's library ended the process: %s\n", line);
+    read_said(text, sizeof text);
+    fprintf(stderr, "tuwen: SOPHON's library ended the process; it said:\n%s", text);
 }
 
 static void silence_the_end(void) {
