@@ -50,6 +50,7 @@ foreach(name libbmlib.so.0 libbmrt.so.1.0)
   add_library(standin_${name} SHARED tests/support/sophon/standin.c)
   set_target_properties(standin_${name} PROPERTIES OUTPUT_NAME ${name} PREFIX "" SUFFIX ""
     LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/sophon)
+  target_include_directories(standin_${name} PRIVATE include src)
   target_link_libraries(standin_${name} PRIVATE m)
 endforeach()
 target_compile_definitions(test_support PUBLIC TEST_SOPHON_DIR="${CMAKE_BINARY_DIR}/tests/sophon")

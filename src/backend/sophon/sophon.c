@@ -12,28 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Shared by a state and its clones: calls take turns. */
-typedef struct towers {
+/* One for a state and its clones: calls take turns. */
+struct tw_backend_state {
     atomic_int n_users;
+    const tw_model *model;
     tw_bm_devices devices;
     tw_bm_tower image, text;
     tw_bm_projection projection;
-    tw_used used;
-} towers;
-
-struct tw_backend_state {
-    const tw_model *model;
-    towers *towers;
 };
-
-static void release(towers *t) {
-    if (atomic_fetch_sub(&t->n_users, 1) > 1) return;
-    tw_bm_tower_close(&t->image);
-    tw_bm_tower_close(&t->text);
-    tw_bm_projection_close(&t->projection);
-    tw_bm_devices_close(&t->devices);
-    free(t);
-}
 
 /* -------------------------------------------------------------------------------------- files */
 
@@ -122,24 +108,25 @@ static tw_status check_text(const char *path, const tw_bmodel *m, const tw_arch 
     return TW_OK;
 }
 
-static tw_status open_image(const tw_model *model, const char *graphs, towers *t, tw_error *err) {
+static tw_status open_image(tw_backend_state *s, const char *graphs, tw_error *err) {
     char path[4096];
     TW_TRY(file_name(graphs, "img", path, sizeof path, err));
-    TW_TRY(tw_bm_tower_open(path, &t->devices, &t->image, err));
-    return check_image(path, &t->image.model, &model->arch, err);
+    TW_TRY(tw_bm_tower_open(path, &s->devices, &s->image, err));
+    return check_image(path, &s->image.model, &s->model->arch, err);
 }
 
-static tw_status open_text(const tw_model *model, const char *graphs, towers *t, tw_error *err) {
+static tw_status open_text(tw_backend_state *s, const char *graphs, tw_error *err) {
     char path[4096];
     TW_TRY(file_name(graphs, "txt", path, sizeof path, err));
-    TW_TRY(tw_bm_tower_open(path, &t->devices, &t->text, err));
-    TW_TRY(check_text(path, &t->text.model, &model->arch, err));
-    if (t->text.model.out_shape[0].n_dims == 2) return TW_OK;
+    TW_TRY(tw_bm_tower_open(path, &s->devices, &s->text, err));
+    TW_TRY(check_text(path, &s->text.model, &s->model->arch, err));
+    if (s->text.model.out_shape[0].n_dims == 2) return TW_OK;
     TW_TRY(file_name(graphs, NULL, path, sizeof path, err));
-    return tw_bm_projection_open(path, model, (size_t)model->arch.text.width, &t->projection, err);
+    return tw_bm_projection_open(path, s->model, (size_t)s->model->arch.text.width, &s->projection,
+                                 err);
 }
 
-/* "batches 4, 1" of the towers there are. */
+/* "pictures of 4 1, texts of 2", of the towers there are. */
 static void describe_batches(const tw_bm_tower *t, const char *what, char *out, size_t n) {
     size_t at = strlen(out);
     if (!t->on) return;
@@ -148,78 +135,59 @@ static void describe_batches(const tw_bm_tower *t, const char *what, char *out, 
         at += (size_t)snprintf(out + at, n - at, " %d", t->model.in_shape[s].dims[0]);
 }
 
-static void describe_towers(towers *t) {
-    tw_used *u = &t->used;
-    const tw_bmodel *m = t->image.on ? &t->image.model : &t->text.model;
+static void describe(const tw_backend_state *s, tw_used *u) {
+    const tw_bmodel *m = s->image.on ? &s->image.model : &s->text.model;
     snprintf(u->runtime, sizeof u->runtime, "%s", tw_bm_library());
     size_t at = (size_t)snprintf(u->device, sizeof u->device, "%s", m->chip);
-    for (size_t i = 0; i < t->devices.n && at < sizeof u->device; i++)
+    for (size_t i = 0; i < s->devices.n && at < sizeof u->device; i++)
         at += (size_t)snprintf(u->device + at, sizeof u->device - at, "%s%d", i ? "," : " ",
-                               t->devices.ids[i]);
+                               s->devices.ids[i]);
     snprintf(u->precision, sizeof u->precision, "as compiled");
-    describe_batches(&t->image, "pictures", u->detail, sizeof u->detail);
-    describe_batches(&t->text, "texts", u->detail, sizeof u->detail);
+    describe_batches(&s->image, "pictures", u->detail, sizeof u->detail);
+    describe_batches(&s->text, "texts", u->detail, sizeof u->detail);
     at = strlen(u->detail);
-    if (t->projection.matrix)
+    if (s->projection.matrix)
         snprintf(u->detail + at, sizeof u->detail - at, ", projected by the %s",
-                 t->projection.from_file ? "array" : "model");
+                 s->projection.from_file ? "array" : "model");
 }
 
-static tw_status open_towers(const tw_model *model, const tw_backend_options *o, towers *t,
-                             tw_error *err) {
-    bool image = model->arch.vision.kind != TW_VISION_NONE && !o->text_only;
-    bool text = model->arch.text.kind != TW_TEXT_NONE && !o->vision_only;
+static tw_status open_towers(tw_backend_state *s, const tw_backend_options *o, tw_error *err) {
+    const tw_arch *arch = &s->model->arch;
+    bool image = arch->vision.kind != TW_VISION_NONE && !o->text_only;
+    bool text = arch->text.kind != TW_TEXT_NONE && !o->vision_only;
     TW_TRY(check_options(o, image, text, err));
     TW_TRY(tw_bm_open(o->library, err));
-    TW_TRY(tw_bm_devices_open(o->device, &t->devices, err));
-    if (image) TW_TRY(open_image(model, o->graphs, t, err));
-    if (text) TW_TRY(open_text(model, o->graphs, t, err));
-    describe_towers(t);
-    return TW_OK;
+    TW_TRY(tw_bm_devices_open(o->device, &s->devices, err));
+    if (image) TW_TRY(open_image(s, o->graphs, err));
+    return text ? open_text(s, o->graphs, err) : TW_OK;
+}
+
+static void close_state(tw_backend_state *s) {
+    if (!s || atomic_fetch_sub(&s->n_users, 1) > 1) return;
+    tw_bm_tower_close(&s->image);
+    tw_bm_tower_close(&s->text);
+    tw_bm_projection_close(&s->projection);
+    tw_bm_devices_close(&s->devices);
+    free(s);
 }
 
 static tw_status open_state(const tw_model *model, tw_pool *pool, const tw_backend_options *options,
                             tw_backend_state **out, tw_error *err) {
+    *out = calloc(1, sizeof **out);
+    if (!*out) return tw_fail_no_memory(err, sizeof **out);
+    (*out)->model = model;
+    atomic_init(&(*out)->n_users, 1);
+    tw_status status = open_towers(*out, options, err);
+    if (status == TW_OK) return TW_OK;
+    close_state(*out);
     *out = NULL;
-    tw_backend_state *s = calloc(1, sizeof *s);
-    towers *t = calloc(1, sizeof *t);
-    if (!s || !t) {
-        free(s);
-        free(t);
-        return tw_fail_no_memory(err, sizeof *t);
-    }
-    *s = (tw_backend_state){model, t};
-    atomic_init(&t->n_users, 1);
-    tw_status status = open_towers(model, options, t, err);
-    if (status != TW_OK) {
-        release(t);
-        free(s);
-        return status;
-    }
-    *out = s;
-    return TW_OK;
+    return status;
 }
 
 static tw_status clone_state(const tw_backend_state *from, tw_backend_state **out, tw_error *err) {
-    *out = malloc(sizeof **out);
-    if (!*out) return tw_fail_no_memory(err, sizeof **out);
-    **out = *from;
-    atomic_fetch_add(&from->towers->n_users, 1);
+    *out = (tw_backend_state *)from;
+    atomic_fetch_add(&(*out)->n_users, 1);
     return TW_OK;
-}
-
-static void close_state(tw_backend_state *s) {
-    if (!s) return;
-    release(s->towers);
-    free(s);
-}
-
-static void describe(const tw_backend_state *s, tw_used *used) {
-    const tw_used *u = &s->towers->used;
-    memcpy(used->runtime, u->runtime, sizeof used->runtime);
-    memcpy(used->device, u->device, sizeof used->device);
-    memcpy(used->precision, u->precision, sizeof used->precision);
-    memcpy(used->detail, u->detail, sizeof used->detail);
 }
 
 /* ---------------------------------------------------------------------------------------- run */
@@ -296,32 +264,32 @@ static tw_status check_feature(const tw_bmodel *m, const float *feature, size_t 
 
 /* The feature of row i: the row itself, or of rows of tokens the one that the tower's feature is
  * taken from (the first of BERT, the last of CLIP, where the largest id is), projected. */
-static void take_feature(const towers *t, const tw_bmodel *m, const source *from, const batch *b,
-                         size_t i, float *row, float *feature, bool first_row) {
+static void take_feature(const tw_backend_state *s, const tw_bmodel *m, const source *from,
+                         const batch *b, size_t i, float *row, float *feature, bool first_row) {
     size_t values = row_values(&m->out_shape[b->job.stage]), at = i * values, n = values;
     if (m->out_shape[0].n_dims == 3) {
         const size_t *offset = from->tokens->offset + b->begin + i;
-        n = t->projection.width;
+        n = s->projection.width;
         if (!first_row) at += (offset[1] - offset[0] - 1) * n;
     }
     const uint8_t *out = b->job.out;
     tw_bm_get_values(&m->out, out + at * tw_bmodel_type_bytes(m->out.type), n, row);
     if (m->out_shape[0].n_dims == 3)
-        tw_bm_project(&t->projection, row, feature);
+        tw_bm_project(&s->projection, row, feature);
     else
         memcpy(feature, row, n * sizeof *row);
 }
 
 static tw_status take_features(const tw_backend_state *s, const tw_bmodel *m, const source *from,
                                const batch *b, float *features, tw_error *err) {
-    size_t dim = (size_t)s->model->arch.embed_dim, width = s->towers->projection.width;
+    size_t dim = (size_t)s->model->arch.embed_dim, width = s->projection.width;
     bool first_row = s->model->arch.text.kind == TW_TEXT_BERT;
     float *row = malloc(TW_MAX(dim, width) * sizeof *row);
     if (!row) return tw_fail_no_memory(err, TW_MAX(dim, width) * sizeof *row);
     tw_status status = TW_OK;
     for (size_t i = 0; status == TW_OK && i < b->n; i++) {
         float *feature = features + (b->begin + i) * dim;
-        take_feature(s->towers, m, from, b, i, row, feature, first_row);
+        take_feature(s, m, from, b, i, row, feature, first_row);
         status = check_feature(m, feature, dim, err);
     }
     free(row);
@@ -358,21 +326,19 @@ done:
 
 static tw_status encode_pixels(tw_backend_state *s, const float *pixels, size_t n, float *features,
                                tw_error *err) {
-    if (!s->towers->image.on)
-        return tw_fail(err, TW_ERR_UNSUPPORTED, "this encoder has no image tower");
+    if (!s->image.on) return tw_fail(err, TW_ERR_UNSUPPORTED, "this encoder has no image tower");
     const source from = {.pixels = pixels};
     for (size_t i = 0; i < n;)
-        TW_TRY(run_round(s, &s->towers->image, &from, &i, n, features, err));
+        TW_TRY(run_round(s, &s->image, &from, &i, n, features, err));
     return TW_OK;
 }
 
 static tw_status encode_tokens(tw_backend_state *s, const tw_token_rows *rows, float *features,
                                tw_error *err) {
-    if (!s->towers->text.on)
-        return tw_fail(err, TW_ERR_UNSUPPORTED, "this encoder has no text tower");
+    if (!s->text.on) return tw_fail(err, TW_ERR_UNSUPPORTED, "this encoder has no text tower");
     const source from = {.tokens = rows};
     for (size_t i = 0; i < rows->n;)
-        TW_TRY(run_round(s, &s->towers->text, &from, &i, rows->n, features, err));
+        TW_TRY(run_round(s, &s->text, &from, &i, rows->n, features, err));
     return TW_OK;
 }
 

@@ -1,8 +1,10 @@
 /* A stand-in for SOPHON's libbmlib and libbmrt, for tests where neither a card nor the emulator is:
- * the same interface, declared anew, on trivial arithmetic. As the emulator it talks on standard
+ * the same interface on trivial arithmetic. As the emulator it talks on standard
  * output, also when the process ends, and ends the process at mistakes. $STANDIN_DEVICES (2) and
  * $STANDIN_CHIP (0x1686) describe the machine; $STANDIN_FAIL is "launch" or "assert". */
 #include "standin.h"
+
+#include "backend/sophon/api.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -12,40 +14,11 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-typedef struct shape {
-    int n_dims, dims[8];
-} shape;
-typedef struct memory {
-    unsigned long address;
-    unsigned reserved;
-    int fd;
-    unsigned flags, n_bytes;
-} memory;
-typedef struct tensor {
-    int type;
-    shape shape;
-    memory memory;
-    int storage;
-} tensor;
-typedef struct stage {
-    shape *in, *out;
-    memory *in_memory, *out_memory;
-} stage;
-typedef struct net {
-    const char *name;
-    bool is_dynamic;
-    int n_in;
-    const char **in_names;
-    int *in_types;
-    float *in_scales;
-    int n_out;
-    const char **out_names;
-    int *out_types;
-    float *out_scales;
-    int n_stages;
-    stage *stages;
-    size_t *max_in_bytes, *max_out_bytes;
-} net;
+typedef tw_bm_shape shape;
+typedef tw_bm_memory memory;
+typedef tw_bm_tensor tensor;
+typedef tw_bm_stage stage;
+typedef tw_bm_net net;
 
 typedef struct device {
     int n_allocated;
