@@ -7,7 +7,8 @@
 #       onnxsim==0.4.17 Pillow==10.0.0 opencv-python-headless==4.8.0.74 scipy==1.11.1 plotly==5.15.0 \
 #       graphviz==0.20.1 pandas==2.0.3 scikit-learn==1.6.1 psutil filelock transformers==5.6.2
 # Of its lib/third_party, libc.so.6, libm.so.6 and libpthread.so.0 must be moved away on a system
-# whose glibc is newer. TUWEN, TOWERS ("img txt") and CHIP (bm1684x) may be set.
+# whose glibc is newer. TUWEN, TOWERS ("img txt"), CHIP (bm1684x), CONTEXT_LENGTH (52) and SPLIT (not
+# empty: the text tower, TOWERS=txt, ends in rows of tokens) may be set.
 set -eu
 model=$(realpath "$1")
 prefix=$(realpath -m "$2")
@@ -38,7 +39,8 @@ for tower in ${TOWERS:-img txt}; do
         # Weight files are named after the net: a folder for each batch.
         mkdir "$tower$batch"
         cd "$tower$batch"
-        "$tuwen" export "$model" -o m --batch "$batch" --context-length "${CONTEXT_LENGTH:-52}" >/dev/null
+        "$tuwen" export "$model" -o m --batch "$batch" --context-length "${CONTEXT_LENGTH:-52}" \
+            ${SPLIT:+--no-text-projection --text-only} >/dev/null
         python3 - "m.$tower.fp32.onnx" <<'END'
 import sys, numpy, onnx
 g = onnx.load(sys.argv[1], load_external_data=False).graph.input[0]

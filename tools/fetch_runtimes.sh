@@ -42,6 +42,7 @@ for name in $names; do
         mv "$scratch/unpacked/$3/libbmlib_bm1684x.so.0" "$target/libbmlib.so.0"
         mv "$scratch/unpacked/$3/libbmrt.so.1.0" "$target/"
         mv "$scratch/unpacked/$3/libcmodel_bm1684x.so" "$target/libcmodel.so"
+        mv "$scratch/unpacked/$3/libcpuop.so" "$target/" # layers that run on the host
     else
         find "$scratch/unpacked/$3" -maxdepth 1 -name '*.so*' ! -name '*pybind*' -exec mv {} "$target/" \;
     fi

@@ -79,7 +79,7 @@ static void put_tensor(flat *f, size_t at, const char *name, int type, float sca
 }
 
 static void put_stage(flat *f, size_t at, const standin_model *m, int s, const bmodel_faults *bad) {
-    size_t stage = table(f, 11, 1u << 0 | 1u << 1 | 1u << 5 | 1u << 9), n = 1;
+    size_t stage = table(f, 13, 1u << 0 | 1u << 1 | 1u << 5 | 1u << 9 | 1u << 12), n = 1;
     standin_shape in = m->in[s];
     point(f, at, stage);
     tw_store_u32le(f->data + slot(stage, 5), (uint32_t)bad->is_dynamic);
@@ -90,6 +90,9 @@ static void put_stage(flat *f, size_t at, const standin_model *m, int s, const b
         put_tensor(f, inputs + 4 * i, "in", m->in_type, m->in_scale, bad->zero_point, &in);
     size_t outputs = put_vector(f, slot(stage, 1), 1, 0);
     put_tensor(f, outputs, "out", m->out_type, m->out_scale, 0, &m->out[s]);
+    size_t subnets = put_vector(f, slot(stage, 12), 1, 0), subnet = table(f, 1, 1);
+    point(f, subnets, subnet);
+    tw_store_u32le(f->data + slot(subnet, 0), (uint32_t)bad->host_layer);
     /* All of the binary data; the range takes the next field's slot, too. */
     tw_store_u64le(f->data + slot(stage, 9), 0);
     tw_store_u64le(f->data + slot(stage, 9) + 8, sizeof *m);

@@ -9,7 +9,7 @@
 /* What the file states besides the model; zeros are a good file. */
 typedef struct bmodel_faults {
     const char *chip; /* BM1684X */
-    int n_nets, n_inputs, is_dynamic, zero_point, other_shape, cascade;
+    int n_nets, n_inputs, is_dynamic, zero_point, other_shape, cascade, host_layer;
 } bmodel_faults;
 
 /* The bytes of a file (free() them). */

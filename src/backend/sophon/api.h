@@ -79,6 +79,10 @@ extern tw_bm_functions tw_bm; /* set once tw_bm_open() succeeded */
 tw_status tw_bm_open(const char *library, tw_error *err);
 const char *tw_bm_library(void); /* name of the runtime's file: "libbmrt.so.1.0" */
 
+/* Whether libcpuop.so lies beside the runtime's file or where the loader looks: without it the
+ * library ends the process at a layer that runs on the host. */
+bool tw_bm_has_host_layers(void);
+
 /* The libraries talk on standard output, and end the process where they meet what they do not
  * expect. Between these calls, which one thread at a time passes, standard output is a file of no
  * name; should the process end, what was said goes to standard error and outputs are removed. */

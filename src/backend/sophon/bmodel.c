@@ -68,7 +68,8 @@ TABLE(model, NAME, NAME, NAME, NAME, SOME(net), N8, ONE(module), N4, ONE(module)
 /* Of the fields above, those that are read. */
 enum { MODEL_VERSION = 1, MODEL_CHIP = 3, MODEL_NETS = 4, MODEL_DEVICES = 7 };
 enum { NET_NAME = 0, NET_STAGES = 3, NET_CASCADE = 4 };
-enum { STAGE_INPUTS = 0, STAGE_OUTPUTS = 1, STAGE_IS_DYNAMIC = 5 };
+enum { STAGE_INPUTS = 0, STAGE_OUTPUTS = 1, STAGE_IS_DYNAMIC = 5, STAGE_SUBNETS = 12 };
+enum { SUBNET_MODE = 0, SUBNET_MODE_CHIP = 0 };
 enum { TENSOR_NAME = 0, TENSOR_TYPE = 1, TENSOR_SHAPES = 5, TENSOR_SCALE = 7, TENSOR_ZERO = 10 };
 
 /* -------------------------------------------------------------------------------------- types */
@@ -181,12 +182,21 @@ static tw_status check_stage(const tw_bmodel *m, int s, tw_error *err) {
     return TW_OK;
 }
 
+static bool has_host_layers(const tw_flat *f, size_t stage_at) {
+    size_t subnets = tw_flat_target(f, stage_at, STAGE_SUBNETS);
+    for (size_t i = 0; i < tw_flat_length(f, subnets); i++)
+        if (tw_flat_u32(f, tw_flat_element(f, subnets, i), SUBNET_MODE, 0) != SUBNET_MODE_CHIP)
+            return true;
+    return false;
+}
+
 static tw_status read_stage(const tw_flat *f, size_t at, tw_bmodel *m, int s, tw_error *err) {
     size_t in, out;
     tw_bmodel_end ends[2];
     if (tw_flat_u32(f, at, STAGE_IS_DYNAMIC, 0))
         return tw_fail(err, TW_ERR_UNSUPPORTED,
                        "the net was compiled for shapes of any size (dynamic), expected static");
+    m->has_host_layers = m->has_host_layers || has_host_layers(f, at);
     TW_TRY(only_tensor(f, at, STAGE_INPUTS, &in, err));
     TW_TRY(only_tensor(f, at, STAGE_OUTPUTS, &out, err));
     TW_TRY(read_end(f, in, &ends[0], err));

@@ -27,7 +27,8 @@ typedef struct tw_bmodel {
     char compiler[64]; /* "2.2+v1.30.2-20260831" */
     char net[128];     /* name */
     tw_bmodel_end in, out;
-    int n_stages; /* shapes it was compiled for, the largest batch first */
+    bool has_host_layers; /* layers that the library computes on the host, by libcpuop.so */
+    int n_stages;         /* shapes it was compiled for, the largest batch first */
     tw_bmodel_shape in_shape[TW_BMODEL_STAGES], out_shape[TW_BMODEL_STAGES];
 } tw_bmodel;
 

@@ -110,6 +110,16 @@ const char *tw_bm_library(void) {
     return slash ? slash + 1 : opened;
 }
 
+bool tw_bm_has_host_layers(void) {
+    char path[PATH_MAX + 32];
+    const char *slash = strrchr(opened, '/');
+    snprintf(path, sizeof path, "%.*slibcpuop.so", slash ? (int)(slash - opened) + 1 : 0, opened);
+    if (slash && access(path, R_OK) == 0) return true;
+    void *handle = dlopen("libcpuop.so", RTLD_NOW | RTLD_LOCAL);
+    if (handle) dlclose(handle);
+    return handle != NULL;
+}
+
 /* ------------------------------------------------------------------------------------ talking */
 
 static pthread_mutex_t call_lock = PTHREAD_MUTEX_INITIALIZER;

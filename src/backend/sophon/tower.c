@@ -112,6 +112,15 @@ static tw_status check_chip(const char *path, const tw_bmodel *m, unsigned chip,
                    m->chip, chip);
 }
 
+/* CLIP's text tower picks its row by ArgMax, which the chip does not have. */
+static tw_status check_host_layers(const char *path, const tw_bmodel *m, tw_error *err) {
+    if (!m->has_host_layers || tw_bm_has_host_layers()) return TW_OK;
+    return tw_fail(err, TW_ERR_UNSUPPORTED,
+                   "%s: has layers that run on the host, and no libcpuop.so lies beside %s (a text "
+                   "tower that ends in rows of tokens needs none)",
+                   path, tw_bm_library());
+}
+
 static bool same_shape(const tw_bm_shape *a, const tw_bmodel_shape *b) {
     return a->n_dims == b->n_dims &&
            memcmp(a->dims, b->dims, (size_t)b->n_dims * sizeof b->dims[0]) == 0;
@@ -171,6 +180,7 @@ static tw_status read_and_load(const char *path, tw_bm_tower *t, tw_error *err) 
     tw_status status = tw_bmodel_parse(file.data, file.n_bytes, file.n_bytes, &t->model, err);
     if (status != TW_OK) tw_error_context(err, "%s", path);
     if (status == TW_OK) status = check_chip(path, &t->model, t->devices->chip, err);
+    if (status == TW_OK) status = check_host_layers(path, &t->model, err);
     for (size_t i = 0; status == TW_OK && i < t->devices->n; i++)
         status = load_on(t, i, path, &file, err);
     tw_unmap_file(&file);

@@ -276,7 +276,8 @@ static void files_that_do_not_fit_are_refused(void **state) {
         {{.chip = "BM1688"}, TW_ERR_UNSUPPORTED}, {{.chip = "no chip"}, TW_ERR_UNSUPPORTED},
         {{.n_nets = 2}, TW_ERR_UNSUPPORTED},      {{.n_inputs = 2}, TW_ERR_UNSUPPORTED},
         {{.is_dynamic = 1}, TW_ERR_UNSUPPORTED},  {{.zero_point = 3}, TW_ERR_UNSUPPORTED},
-        {{.cascade = 1}, TW_ERR_UNSUPPORTED},     {{.other_shape = 1}, TW_ERR_MISMATCH}};
+        {{.cascade = 1}, TW_ERR_UNSUPPORTED},     {{.host_layer = 1}, TW_ERR_UNSUPPORTED},
+        {{.other_shape = 1}, TW_ERR_MISMATCH}};
     static const int one_and_four[] = {1, 4, 0}, wide[] = {E + 1, 0}, large[] = {3, R, R + 1, 0};
     fixture f;
     set_up(&f, TW_TEXT_BERT);
