@@ -17,7 +17,8 @@ const cli_option cli_compute_options[] = {
     {"device", 0, CLI_TEXT, "NAME", "of the backend", AT(device), 0, 0},
     {"precision", 0, CLI_CHOICE, "f32|f16|bf16|int8", "of the computation", AT(precision), 0, 0},
     {"threads", 't', CLI_INT, "N", "threads (all processors)", AT(threads), 0, 1024},
-    {"batch", 'b', CLI_INT, "N", "most items computed at once (8)", AT(batch), 1, 4096},
+    {"batch", 'b', CLI_INT, "N", "most items computed at once (8, or as compiled)", AT(batch), 1,
+     4096},
     {"batch-size", 0, CLI_INT, "N", NULL, AT(batch), 1, 4096},
     /* Of other runtimes; docs/BACKENDS.md has them, --help would not fit a screen. */
     {"provider", 0, CLI_TEXT, "NAME", NULL, AT(provider), 0, 0},
@@ -235,7 +236,7 @@ static int open_encoder(cli_session *s, const cli_compute *compute, const cli_re
             return cli_fail(&err);
     }
     tw_encoder_options options = TW_ENCODER_OPTIONS_INIT;
-    options.batch = s->batch;
+    options.batch = compute->batch;
     options.vision_only = towers == CLI_VISION;
     options.text_only = towers == CLI_TEXT_TOWER;
     options.hooks = cli_hooks();
@@ -243,7 +244,11 @@ static int open_encoder(cli_session *s, const cli_compute *compute, const cli_re
     cli_work_begin("pack", 0);
     tw_status status = tw_encoder_create(s->model, s->pool, &options, &s->encoder, &err);
     cli_work_end();
-    return status == TW_OK ? CLI_CONTINUE : cli_fail(&err);
+    if (status != TW_OK) return cli_fail(&err);
+    tw_used used = TW_USED_INIT;
+    tw_encoder_used(s->encoder, &used);
+    s->batch = used.batch;
+    return CLI_CONTINUE;
 }
 
 int cli_session_open(cli_session *s, const cli_compute *compute, const cli_recipe *recipe,
@@ -253,7 +258,7 @@ int cli_session_open(cli_session *s, const cli_compute *compute, const cli_recip
 
 int cli_session_open_beside(cli_session *s, const cli_session *other, const cli_compute *compute,
                             const cli_recipe *recipe, cli_towers towers) {
-    *s = (cli_session){.batch = compute->batch ? compute->batch : 8};
+    *s = (cli_session){0};
     s->pool_is_lent = other && other->pool;
     if (s->pool_is_lent) s->pool = other->pool;
     cli_check_cpu_cap();
@@ -290,8 +295,26 @@ void cli_json_recipe(tw_buffer *b, const tw_recipe *r) {
     tw_buffer_puts(b, "}");
 }
 
+/* The batch used, and the sizes that a backend of fixed batches has. */
+static void json_batches(tw_buffer *b, const cli_session *s) {
+    tw_capabilities can = TW_CAPABILITIES_INIT;
+    tw_encoder_capabilities(s->encoder, &can);
+    const struct {
+        const char *name;
+        const tw_batch_sizes *sizes;
+    } towers[] = {{"image_batches", &can.images}, {"text_batches", &can.texts}};
+    tw_buffer_printf(b, ", \"batch\": %d", s->batch);
+    for (size_t i = 0; i < sizeof towers / sizeof *towers; i++) {
+        const tw_batch_sizes *t = towers[i].sizes;
+        for (int k = 0; k < t->n_sizes; k++)
+            k == 0 ? tw_buffer_printf(b, ", \"%s\": [%d", towers[i].name, t->sizes[k])
+                   : tw_buffer_printf(b, ", %d", t->sizes[k]);
+        if (t->n_sizes) tw_buffer_puts(b, "]");
+    }
+}
+
 void cli_json_used(tw_buffer *b, const cli_session *s, bool pictures) {
-    tw_used used = {sizeof used, "cpu", "", "cpu", "f32", ""};
+    tw_used used = {sizeof used, "cpu", "", "cpu", "f32", "", 0};
     if (s->encoder) tw_encoder_used(s->encoder, &used);
     bool cpu = strcmp(used.backend, "cpu") == 0;
     tw_buffer_puts(b, "\"used\": {");
@@ -305,7 +328,7 @@ void cli_json_used(tw_buffer *b, const cli_session *s, bool pictures) {
         cli_json_member(b, "detail", used.detail);
     }
     if (s->pool) tw_buffer_printf(b, ", \"threads\": %d", tw_pool_threads(s->pool));
-    if (s->encoder) tw_buffer_printf(b, ", \"batch\": %d", s->batch);
+    if (s->encoder) json_batches(b, s);
     if (s->model) {
         cli_json_member(b, "model", tw_model_path(s->model));
         cli_json_member(b, "arch", tw_model_arch(s->model)->name);

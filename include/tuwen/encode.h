@@ -18,7 +18,8 @@ typedef struct tw_encoder tw_encoder;
 typedef struct tw_encoder_options {
     size_t struct_size;
     const char *backend; /* NULL or "cpu"; "onnxruntime", … : tw_backend_names() */
-    int32_t batch;       /* most items computed at once, 1..4096; 0 = 8 */
+    int32_t batch;       /* most items computed at once, 1..4096; 0 = 8, or the largest batch that a
+                            backend of fixed batches has, on each of its devices */
     bool vision_only, text_only; /* leave the other tower unpacked */
     const tw_hooks *hooks; /* may be NULL; progress of the long calls below; stays in use */
     /* For backends that open another runtime; one that does not know an option refuses it. */
@@ -64,11 +65,37 @@ typedef struct tw_used {
     char device[64];    /* "avx2"; of other runtimes what computes: "cpu", "cuda", "GPU.0" */
     char precision[16]; /* "f32" */
     char detail[128];   /* "2 threads" */
+    int32_t batch;      /* most items computed at once */
 } tw_used;
 
-#define TW_USED_INIT {sizeof(tw_used), "", "", "", "", ""}
+#define TW_USED_INIT {sizeof(tw_used), "", "", "", "", "", 0}
 
 TW_API void tw_encoder_used(const tw_encoder *encoder, tw_used *out);
+
+/* The numbers of rows that a tower is run with: any number, or one of `sizes`, largest first, the
+ * rows that are missing filled up by the backend. */
+typedef struct tw_batch_sizes {
+    bool present;      /* the tower is there */
+    int32_t n_sizes;   /* 0 = any number */
+    int32_t sizes[16]; /* [n_sizes] */
+} tw_batch_sizes;
+
+/* What a backend can do with the model it was opened for. Pictures go in as f32 NCHW, token rows as
+ * int32 of any length up to longest_text. */
+typedef struct tw_capabilities {
+    size_t struct_size;
+    tw_batch_sizes images, texts;
+    int32_t longest_text; /* tokens of a row, of the model or of a graph made for fewer */
+    bool pads_texts;      /* rows are computed as long as the longest; else each by itself */
+    uint32_t precisions;  /* bits 1 << TW_F32, …: what it can be asked to compute in; 0 = what its
+                             files were compiled for */
+    int32_t n_devices;    /* that batches are shared among */
+    bool beside;          /* computes beside the calling thread, which decodes pictures meanwhile */
+} tw_capabilities;
+
+#define TW_CAPABILITIES_INIT {sizeof(tw_capabilities), {0}, {0}, 0, false, 0, 1, false}
+
+TW_API void tw_encoder_capabilities(const tw_encoder *encoder, tw_capabilities *out);
 
 /* Takes one named stage of a tower: x f32 [n_rows, n_columns], rows `ld` floats apart, borrowed for
  * the call. Names and shapes: docs/MODEL.md, named stages. */

@@ -1,12 +1,13 @@
 /* The one interface every backend offers: what it can do, and rows in, feature rows out. A backend
- * knows nothing of pictures, words, batching policy or normalisation: encode/ does those. */
+ * knows nothing of pictures, words, batching policy or normalisation: encode/ does those. Its calls
+ * block; submit.h is how they are submitted and waited for. */
 #ifndef BACKEND_BACKEND_H
 #define BACKEND_BACKEND_H
 
 #include "model/model.h"
-#include "tuwen/encode.h" /* tw_observer */
+#include "tuwen/encode.h" /* tw_capabilities, tw_observer, tw_used */
 
-#define TW_BACKEND_ABI 2u
+#define TW_BACKEND_ABI 3u
 
 typedef struct tw_backend_state tw_backend_state; /* each backend's own */
 
@@ -41,8 +42,10 @@ typedef struct tw_backend {
     tw_status (*clone)(const tw_backend_state *state, tw_backend_state **out, tw_error *err);
     void (*close)(tw_backend_state *state);
 
-    /* What is really used: all of `used` but struct_size and backend. */
+    /* What is really used: all of `used` but struct_size, backend and batch. */
     void (*describe)(const tw_backend_state *state, tw_used *used);
+    /* All of `can` but struct_size; it is TW_CAPABILITIES_INIT before. */
+    void (*capabilities)(const tw_backend_state *state, tw_capabilities *can);
 
     /* pixels f32 [n, 3, R, R], n <= max_batch -> features f32 [n, E] */
     tw_status (*encode_pixels)(tw_backend_state *state, const float *pixels, size_t n,

@@ -24,6 +24,22 @@ tw_status tw_graph_input_check(const tw_graph_input *input, const char *name, co
     return TW_OK;
 }
 
+static void take_sizes(const tw_graph_input *input, tw_batch_sizes *out) {
+    if (!input) return;
+    *out = (tw_batch_sizes){.present = true};
+    if (input->dims[0] > 0) out->sizes[out->n_sizes++] = (int32_t)input->dims[0];
+}
+
+void tw_graph_capabilities(const tw_graph_input *image, const tw_graph_input *text,
+                           const tw_model *model, tw_capabilities *can) {
+    int64_t longest = model->arch.text.n_positions;
+    take_sizes(image, &can->images);
+    take_sizes(text, &can->texts);
+    if (text && text->dims[1] > 0) longest = TW_MIN(longest, text->dims[1]);
+    can->longest_text = text ? (int32_t)longest : 0;
+    can->pads_texts = can->beside = true;
+}
+
 /* How many rows a run takes: as many as there are, or what the graph was made for. */
 static size_t rows_a_run(const tw_graph_input *input, size_t n) {
     return input->dims[0] > 0 ? (size_t)input->dims[0] : n;
@@ -93,8 +109,8 @@ tw_status tw_graph_encode_tokens(const tw_graph_input *input, tw_graph_run run, 
                                  float *features, tw_error *err) {
     size_t dim = (size_t)model->arch.embed_dim;
     for (size_t i = 0; i < all->n;) {
-        size_t most = TW_MIN(all->n - i, max_batch);
-        size_t rows = rows_a_run(input, most), now = TW_MIN(rows, most);
+        size_t rows = rows_a_run(input, TW_MIN(all->n - i, max_batch));
+        size_t now = TW_MIN(rows, all->n - i);
         size_t length = longest_row(all, i, now);
         if (input->dims[1] > 0 && length > (size_t)input->dims[1])
             return tw_fail(err, TW_ERR_LIMIT, "a text of %zu tokens, the graph takes %lld", length,

@@ -21,6 +21,10 @@ typedef tw_status (*tw_graph_run)(void *session, void *data, const int64_t *dims
 tw_status tw_graph_input_check(const tw_graph_input *input, const char *name, const tw_model *model,
                                tw_error *err);
 
+/* What the towers of such graphs take; `image` and `text` NULL: there is none. */
+void tw_graph_capabilities(const tw_graph_input *image, const tw_graph_input *text,
+                           const tw_model *model, tw_capabilities *can);
+
 tw_status tw_graph_encode_pixels(const tw_graph_input *input, tw_graph_run run, void *session,
                                  const tw_model *model, const float *pixels, size_t n,
                                  float *features, tw_error *err);

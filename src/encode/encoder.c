@@ -40,15 +40,34 @@ static void describe(tw_encoder *e) {
     tw_used *u = &e->used;
     *u = (tw_used)TW_USED_INIT;
     snprintf(u->backend, sizeof u->backend, "%s", e->backend->name);
+    u->batch = e->batch;
     e->backend->describe(e->state, u);
     snprintf(e->description, sizeof e->description, "%s%s%s %s, %s, %s", u->backend,
              u->runtime[0] ? " " : "", u->runtime, u->device, u->precision, u->detail);
 }
 
+/* All but struct_size, which comes first, as far as the caller's struct goes. */
+static void take_struct(void *out, const void *from, size_t n_out, size_t n_from) {
+    size_t n = TW_MIN(n_out, n_from), head = sizeof(size_t);
+    if (n > head) memcpy((char *)out + head, (const char *)from + head, n - head);
+}
+
 void tw_encoder_used(const tw_encoder *encoder, tw_used *out) {
-    size_t n = TW_MIN(out->struct_size, sizeof encoder->used);
-    memcpy((char *)out + sizeof out->struct_size,
-           (const char *)&encoder->used + sizeof out->struct_size, n - sizeof out->struct_size);
+    take_struct(out, &encoder->used, out->struct_size, sizeof encoder->used);
+}
+
+void tw_encoder_capabilities(const tw_encoder *encoder, tw_capabilities *out) {
+    take_struct(out, &encoder->can, out->struct_size, sizeof encoder->can);
+}
+
+static int32_t largest_size(const tw_batch_sizes *b) {
+    return b->n_sizes ? b->sizes[0] : 0;
+}
+
+/* Backends of fixed batches are given as many rows as fill them. */
+static int32_t default_batch(const tw_capabilities *can) {
+    int64_t most = TW_MAX(largest_size(&can->images), largest_size(&can->texts));
+    return most ? (int32_t)TW_MIN(most * can->n_devices, MAX_BATCH) : DEFAULT_BATCH;
 }
 
 /* A caller built against an older header has a shorter struct: the rest keeps its default. */
@@ -94,14 +113,18 @@ tw_status tw_encoder_create(const tw_model *model, tw_pool *pool, const tw_encod
                                   .settings = o.settings,
                                   .n_settings = o.n_settings,
                                   .allow_fallback = o.allow_fallback};
-    tw_status status = backend->open(model, pool, &b, &e->state, err);
-    if (status != TW_OK) {
-        free(e);
-        return status;
-    }
+    tw_status status;
+    TW_CHECK(backend->open(model, pool, &b, &e->state, err));
+    e->can = (tw_capabilities)TW_CAPABILITIES_INIT;
+    backend->capabilities(e->state, &e->can);
+    if (!o.batch) e->batch = default_batch(&e->can);
+    TW_CHECK(tw_flight_open(backend, e->state, &e->flight, err));
     describe(e);
     *out = e;
     return TW_OK;
+done:
+    tw_encoder_free(e);
+    return status;
 }
 
 tw_status tw_encoder_clone(const tw_encoder *encoder, tw_encoder **out, tw_error *err) {
@@ -109,17 +132,21 @@ tw_status tw_encoder_clone(const tw_encoder *encoder, tw_encoder **out, tw_error
     tw_encoder *e = malloc(sizeof *e);
     if (!e) return tw_fail_no_memory(err, sizeof *e);
     *e = *encoder;
-    tw_status status = e->backend->clone(encoder->state, &e->state, err);
-    if (status != TW_OK) {
-        free(e);
-        return status;
-    }
+    e->state = NULL;
+    e->flight = (tw_flight){0};
+    tw_status status;
+    TW_CHECK(e->backend->clone(encoder->state, &e->state, err));
+    TW_CHECK(tw_flight_open(e->backend, e->state, &e->flight, err));
     *out = e;
     return TW_OK;
+done:
+    tw_encoder_free(e);
+    return status;
 }
 
 void tw_encoder_free(tw_encoder *encoder) {
     if (!encoder) return;
+    tw_flight_close(&encoder->flight);
     encoder->backend->close(encoder->state);
     free(encoder);
 }

@@ -2,7 +2,7 @@
 #ifndef ENCODE_ENCODER_H
 #define ENCODE_ENCODER_H
 
-#include "backend/backend.h"
+#include "backend/submit.h"
 #include "tuwen/encode.h"
 
 struct tw_encoder {
@@ -10,6 +10,8 @@ struct tw_encoder {
     tw_pool *pool;
     const tw_backend *backend;
     tw_backend_state *state;
+    tw_flight flight;
+    tw_capabilities can;
     int32_t batch;
     tw_hooks hooks; /* zeros when none were given */
     tw_used used;

@@ -5,6 +5,7 @@
 #include "base/size.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct prepare_job {
     const tw_bytes *images;
@@ -23,31 +24,113 @@ static void prepare_task(void *arg, int index) {
                       job->options, job->pixels + (size_t)index * job->picture, err);
 }
 
-/* Moves the readable pictures to the front; returns how many, their places in `place`. */
-static size_t compact(const prepare_job *job, size_t n, size_t *place) {
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (job->errors[i].status != TW_OK) continue;
-        if (kept != i)
-            for (size_t k = 0; k < job->picture; k++)
-                job->pixels[kept * job->picture + k] = job->pixels[i * job->picture + k];
-        place[kept++] = i;
+/* One batch on its way: pixels of the readable pictures, and where their features belong. */
+typedef struct stage {
+    float *pixels;    /* [batch, 3, R, R] */
+    tw_error *own;    /* [batch], where the caller takes no errors */
+    tw_error *errors; /* [n] */
+    size_t *place;    /* [kept] */
+    size_t begin, n, kept;
+} stage;
+
+/* What a call works with. A backend that computes beside us has a batch in flight while the next
+ * is decoded: two stages. */
+typedef struct images_call {
+    tw_encoder *e;
+    prepare_job job;
+    const tw_bytes *images;
+    stage stages[2];
+    float *rows, *features;
+    tw_error *errors;
+} images_call;
+
+static tw_status allocate(images_call *c, tw_error *err) {
+    size_t batch = (size_t)c->e->batch, dim = (size_t)c->e->model->arch.embed_dim;
+    size_t n_stages = c->e->can.beside ? 2 : 1;
+    c->rows = malloc(batch * dim * sizeof *c->rows);
+    bool enough = c->rows != NULL;
+    for (size_t i = 0; i < n_stages; i++) {
+        stage *s = &c->stages[i];
+        s->pixels = malloc(batch * c->job.picture * sizeof *s->pixels);
+        s->own = malloc(batch * sizeof *s->own);
+        s->place = malloc(batch * sizeof *s->place);
+        enough = enough && s->pixels && s->own && s->place;
     }
-    return kept;
+    if (enough) return TW_OK;
+    return tw_fail_no_memory(err, n_stages * batch * c->job.picture * sizeof(float));
 }
 
-/* One batch; `rows` holds the features of the readable pictures. */
-static tw_status encode_batch(tw_encoder *e, prepare_job *job, size_t n, float *rows,
-                              float *features, tw_error *err) {
-    size_t place[4096], dim = (size_t)e->model->arch.embed_dim;
-    tw_pool_run(e->pool, prepare_task, job, (int)n);
-    size_t kept = compact(job, n, place);
-    if (kept > 0) TW_TRY(e->backend->encode_pixels(e->state, job->pixels, kept, rows, err));
-    for (size_t i = 0; i < n; i++)
-        if (job->errors[i].status != TW_OK) tw_fill_nan(features + i * dim, dim);
-    for (size_t i = 0; i < kept; i++)
-        for (size_t k = 0; k < dim; k++)
-            features[place[i] * dim + k] = rows[i * dim + k];
+static void release(images_call *c) {
+    for (size_t i = 0; i < TW_COUNT(c->stages); i++) {
+        free(c->stages[i].pixels);
+        free(c->stages[i].own);
+        free(c->stages[i].place);
+    }
+    free(c->rows);
+}
+
+/* Moves the readable pictures to the front. */
+static void compact(stage *s, size_t picture) {
+    s->kept = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->errors[i].status != TW_OK) continue;
+        if (s->kept != i)
+            memcpy(s->pixels + s->kept * picture, s->pixels + i * picture,
+                   picture * sizeof *s->pixels);
+        s->place[s->kept++] = i;
+    }
+}
+
+/* Pictures [begin, begin + n) are decoded. */
+static void prepare(images_call *c, stage *s, size_t begin, size_t n) {
+    s->begin = begin;
+    s->n = n;
+    s->errors = c->errors ? c->errors + begin : s->own;
+    c->job.images = c->images + begin;
+    c->job.pixels = s->pixels;
+    c->job.errors = s->errors;
+    tw_pool_run(c->e->pool, prepare_task, &c->job, (int)n);
+    compact(s, c->job.picture);
+}
+
+static void submit(images_call *c, const stage *s) {
+    const tw_work work = {.pixels = s->pixels, .n = s->kept, .features = c->rows};
+    if (s->kept > 0) tw_submit(&c->e->flight, &work);
+}
+
+/* Features of a batch to their places; without an array of errors the first one ends the call. */
+static tw_status take(images_call *c, const stage *s, tw_error *err) {
+    size_t dim = (size_t)c->e->model->arch.embed_dim;
+    float *features = c->features + s->begin * dim;
+    if (s->kept > 0) TW_TRY(tw_wait(&c->e->flight, err));
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->errors[i].status == TW_OK) continue;
+        tw_fill_nan(features + i * dim, dim);
+        if (!c->errors)
+            return tw_fail(err, s->errors[i].status, "picture %zu: %s", s->begin + i,
+                           s->errors[i].message);
+    }
+    for (size_t i = 0; i < s->kept; i++)
+        memcpy(features + s->place[i] * dim, c->rows + i * dim, dim * sizeof *features);
+    return TW_OK;
+}
+
+static tw_status encode_all(images_call *c, size_t n, tw_error *err) {
+    size_t batch = (size_t)c->e->batch, at = 0;
+    stage *now = &c->stages[0], *next = &c->stages[c->e->can.beside ? 1 : 0];
+    if (n > 0) prepare(c, now, 0, TW_MIN(n, batch));
+    while (at < n) {
+        size_t end = at + now->n;
+        submit(c, now);
+        if (end < n && next != now) prepare(c, next, end, TW_MIN(n - end, batch));
+        TW_TRY(take(c, now, err));
+        TW_TRY(tw_progress(&c->e->hooks, "images", end, n, err));
+        if (end < n && next == now) prepare(c, now, end, TW_MIN(n - end, batch));
+        at = end;
+        stage *done = now;
+        now = next;
+        next = done;
+    }
     return TW_OK;
 }
 
@@ -61,32 +144,14 @@ tw_status tw_encode_images(tw_encoder *e, const tw_bytes *images, size_t n, cons
     if (recipe->size != arch->vision.image_size)
         return tw_fail(err, TW_ERR_MISMATCH, "recipe of size %d, the model takes %d",
                        (int)recipe->size, (int)arch->vision.image_size);
-    size_t dim = (size_t)arch->embed_dim, batch = (size_t)e->batch, r = (size_t)recipe->size;
-    prepare_job job = {.recipe = recipe, .options = options, .picture = 3 * r * r};
-    tw_error *own_errors = malloc(batch * sizeof *own_errors);
-    float *rows = malloc(batch * dim * sizeof *rows);
-    job.pixels = malloc(batch * job.picture * sizeof *job.pixels);
-    tw_status status = TW_OK;
-    if (!job.pixels || !own_errors || !rows) {
-        status = tw_fail_no_memory(err, batch * job.picture * sizeof *job.pixels);
-        goto done;
-    }
-    for (size_t i = 0; i < n; i += batch) {
-        size_t now = TW_MIN(n - i, batch);
-        job.images = images + i;
-        job.errors = errors ? errors + i : own_errors;
-        TW_CHECK(encode_batch(e, &job, now, rows, features + i * dim, err));
-        for (size_t k = 0; !errors && k < now; k++)
-            if (own_errors[k].status != TW_OK) {
-                status = tw_fail(err, own_errors[k].status, "picture %zu: %s", i + k,
-                                 own_errors[k].message);
-                goto done;
-            }
-        TW_CHECK(tw_progress(&e->hooks, "images", i + now, n, err));
-    }
-done:
-    free(job.pixels);
-    free(own_errors);
-    free(rows);
+    size_t r = (size_t)recipe->size;
+    images_call c = {.e = e,
+                     .job = {.recipe = recipe, .options = options, .picture = 3 * r * r},
+                     .images = images,
+                     .features = features,
+                     .errors = errors};
+    tw_status status = allocate(&c, err);
+    if (status == TW_OK) status = encode_all(&c, n, err);
+    release(&c);
     return status;
 }

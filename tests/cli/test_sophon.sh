@@ -21,7 +21,7 @@ only_json() { [ "$(wc -l <out)" -eq 1 ] && prints '^{.*}$'; }
 sophon embed -m model.gguf "$pictures" -o five.npy --graphs t --no-normalize --json
 check "pictures on the stand-in" status_is 0
 check "standard output has the JSON alone, whatever the library says" only_json
-check "JSON names runtime, chip and batches" prints '"device": "BM1684X 0".*"runtime": "libbmrt.so.1.0", "detail": "pictures of 4 1"'
+check "JSON names runtime, chip and batches" prints '"device": "BM1684X 0".*"runtime": "libbmrt.so.1.0", "detail": "pictures of 4 1".*"batch": 4, "image_batches": \[4, 1\]'
 check "what is used is printed" says "sophon libbmrt.so.1.0 BM1684X 0, as compiled, pictures of 4 1"
 sophon embed -m model.gguf "$pictures" -o one.npy --graphs t.img.bmodel --no-normalize --batch 1
 check "batches change nothing; one file serves one tower" npy_close five.npy one.npy 0

@@ -70,6 +70,13 @@ static void describe(const tw_backend_state *s, tw_used *used) {
     snprintf(used->detail, sizeof used->detail, "%d thread%s", n, n == 1 ? "" : "s");
 }
 
+static void capabilities(const tw_backend_state *s, tw_capabilities *can) {
+    can->images.present = s->weights->has_vision;
+    can->texts.present = s->weights->has_text;
+    can->longest_text = s->model->arch.text.n_positions;
+    can->precisions = 1u << TW_F32;
+}
+
 static tw_status encode_pixels(tw_backend_state *s, const float *pixels, size_t n, float *features,
                                tw_error *err) {
     if (!s->weights->has_vision)
@@ -99,6 +106,7 @@ const tw_backend tw_backend_cpu = {
     .clone = clone_state,
     .close = close_state,
     .describe = describe,
+    .capabilities = capabilities,
     .encode_pixels = encode_pixels,
     .encode_tokens = encode_tokens,
     .observe = observe,

@@ -112,6 +112,13 @@ static void describe(const tw_backend_state *s, tw_used *used) {
     memcpy(used->detail, u->detail, sizeof used->detail);
 }
 
+static void capabilities(const tw_backend_state *s, tw_capabilities *can) {
+    const towers *t = s->towers;
+    tw_graph_capabilities(t->image.handle ? &t->image.takes : NULL,
+                          t->text.handle ? &t->text.takes : NULL, s->model, can);
+    can->precisions = 1u << TW_F32 | 1u << TW_F16;
+}
+
 static tw_status encode_pixels(tw_backend_state *s, const float *pixels, size_t n, float *features,
                                tw_error *err) {
     tw_ort_session *t = &s->towers->image;
@@ -151,6 +158,7 @@ const tw_backend tw_backend_onnxruntime = {
     .clone = clone_state,
     .close = close_state,
     .describe = describe,
+    .capabilities = capabilities,
     .encode_pixels = encode_pixels,
     .encode_tokens = encode_tokens,
     .probe = probe,

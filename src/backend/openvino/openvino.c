@@ -298,6 +298,13 @@ static void describe(const tw_backend_state *s, tw_used *used) {
     memcpy(used->detail, u->detail, sizeof used->detail);
 }
 
+static void capabilities(const tw_backend_state *s, tw_capabilities *can) {
+    const towers *t = s->towers;
+    tw_graph_capabilities(t->image.compiled ? &t->image.takes : NULL,
+                          t->text.compiled ? &t->text.takes : NULL, s->model, can);
+    can->precisions = 1u << TW_F32 | 1u << TW_F16 | 1u << TW_BF16;
+}
+
 static tw_status take_output(tw_ov_handle request, size_t n, size_t dim, float *features,
                              tw_error *err) {
     tw_ov_handle out = NULL;
@@ -369,6 +376,7 @@ const tw_backend tw_backend_openvino = {
     .clone = clone_state,
     .close = close_state,
     .describe = describe,
+    .capabilities = capabilities,
     .encode_pixels = encode_pixels,
     .encode_tokens = encode_tokens,
     .probe = probe,

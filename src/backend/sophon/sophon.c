@@ -151,6 +151,22 @@ static void describe(const tw_backend_state *s, tw_used *u) {
                  s->projection.from_file ? "array" : "model");
 }
 
+static void take_sizes(const tw_bm_tower *t, tw_batch_sizes *out) {
+    out->present = t->on != NULL;
+    if (!out->present) return;
+    out->n_sizes = TW_MIN(t->model.n_stages, (int)TW_COUNT(out->sizes));
+    for (int s = 0; s < out->n_sizes; s++)
+        out->sizes[s] = t->model.in_shape[s].dims[0];
+}
+
+static void capabilities(const tw_backend_state *s, tw_capabilities *can) {
+    take_sizes(&s->image, &can->images);
+    take_sizes(&s->text, &can->texts);
+    if (can->texts.present) can->longest_text = s->text.model.in_shape[0].dims[1];
+    can->n_devices = (int32_t)s->devices.n;
+    can->pads_texts = can->beside = true;
+}
+
 static tw_status open_towers(tw_backend_state *s, const tw_backend_options *o, tw_error *err) {
     const tw_arch *arch = &s->model->arch;
     bool image = arch->vision.kind != TW_VISION_NONE && !o->text_only;
@@ -349,6 +365,7 @@ const tw_backend tw_backend_sophon = {
     .clone = clone_state,
     .close = close_state,
     .describe = describe,
+    .capabilities = capabilities,
     .encode_pixels = encode_pixels,
     .encode_tokens = encode_tokens,
 };

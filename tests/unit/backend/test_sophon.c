@@ -59,7 +59,6 @@ static tw_status open_encoder(fixture *f, const char *device, const char *graphs
     o.library = TEST_SOPHON_DIR;
     o.device = device;
     o.graphs = graphs ? graphs : f->prefix;
-    o.batch = 16;
     return tw_encoder_create(f->model, f->pool, &o, &f->encoder, &f->err);
 }
 
@@ -151,6 +150,17 @@ static void what_is_used_is_described(void **state) {
     assert_string_equal(used.runtime, "libbmrt.so.1.0");
     assert_string_equal(used.device, "BM1684X 0,1");
     assert_string_equal(used.detail, "pictures of 4 1, texts of 2");
+    assert_int_equal(used.batch, 8); /* 4 on each of 2 */
+    tw_capabilities can = TW_CAPABILITIES_INIT;
+    tw_encoder_capabilities(f.encoder, &can);
+    assert_true(can.images.present && can.texts.present && can.beside && can.pads_texts);
+    assert_int_equal(can.images.n_sizes, 2);
+    assert_int_equal(can.images.sizes[0], 4);
+    assert_int_equal(can.images.sizes[1], 1);
+    assert_int_equal(can.texts.n_sizes, 1);
+    assert_int_equal(can.longest_text, L);
+    assert_int_equal(can.precisions, 0);
+    assert_int_equal(can.n_devices, 2);
     tear_down(&f);
 }
 
