@@ -25,7 +25,7 @@ typedef struct build {
     cli_compute compute;
     const char *output, *chip;
     int target, precision, batch, context_length;
-    bool vision_only, text_only, print, keep;
+    bool vision_only, text_only, fp16, print, keep;
     const build_target *to;
     tw_model *model;
     char work[PATH_MAX]; /* folder of what lies between, removed at the end */
@@ -50,6 +50,11 @@ static const cli_option options[] = {
      0},
     {"keep", 0, CLI_FLAG, NULL, "keep the folder of intermediate files", AT(keep), 0, 0},
     {"model", 'm', CLI_TEXT, "FILE", "the model file ($TUWEN_MODEL)", AT(compute.model), 0, 0},
+    /* Words of onnx_to_tensorrt.py. */
+    {"convert-vision", 0, CLI_FLAG, NULL, NULL, AT(vision_only), 0, 0},
+    {"convert-text", 0, CLI_FLAG, NULL, NULL, AT(text_only), 0, 0},
+    {"save-tensorrt-path", 0, CLI_TEXT, "PREFIX", NULL, AT(output), 0, 0},
+    {"fp16", 0, CLI_FLAG, NULL, NULL, AT(fp16), 0, 0},
     {0}};
 #undef AT
 
@@ -117,10 +122,26 @@ static void free_words(char **words) {
     free(words);
 }
 
-static void print_words(char **words, FILE *to) {
-    for (size_t i = 0; words[i]; i++)
-        fprintf(to, "%s%s", i ? " " : "", words[i]);
-    fputc('\n', to);
+/* For a shell: in quotes unless every letter is plain. */
+static void print_word(const char *word) {
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                "_+-./:=,@%";
+    if (word[0] && !word[strspn(word, plain)]) {
+        fputs(word, stdout);
+        return;
+    }
+    putchar('\'');
+    for (; *word; word++)
+        fputs(*word == '\'' ? "'\\''" : (char[]){*word, 0}, stdout);
+    putchar('\'');
+}
+
+static void print_words(char **words) {
+    for (size_t i = 0; words[i]; i++) {
+        if (i) putchar(' ');
+        print_word(words[i]);
+    }
+    putchar('\n');
 }
 
 /* ------------------------------------------------------------------------------------- running */
@@ -198,12 +219,16 @@ static void take_version(const build *b, const tower *t, char *out, size_t n) {
 
 /* -------------------------------------------------------------------------------------- towers */
 
+/* Between lie files of the work folder; those of printed lines are beside the result. */
 static tw_status make_paths(const build *b, tower *t, tw_error *err) {
     const char *part = t->image ? "img" : "txt";
+    const char *graph = b->print ? "%s.%s.fp32.onnx" : "%s/%s.onnx";
+    const char *stem = b->print ? "%s.%s" : "%s/result.%s";
+    const char *folder = b->print ? b->output : b->work;
     int n[] = {
-        snprintf(t->graph, sizeof t->graph, "%s/%s.onnx", b->work, part),
-        snprintf(t->stem, sizeof t->stem, "%s/result.%s", b->work, part),
-        snprintf(t->out, sizeof t->out, "%s/result.%s.%s", b->work, part, b->to->extension),
+        snprintf(t->graph, sizeof t->graph, graph, folder, part),
+        snprintf(t->stem, sizeof t->stem, stem, folder, part),
+        snprintf(t->out, sizeof t->out, "%.4000s.%s", t->stem, b->to->extension),
         snprintf(t->log, sizeof t->log, "%s.%s.log", b->output, part),
     };
     for (size_t i = 0; i < sizeof n / sizeof *n; i++)
@@ -214,10 +239,7 @@ static tw_status make_paths(const build *b, tower *t, tw_error *err) {
 
 static tw_status export_tower(const build *b, tower *t, tw_error *err) {
     const tw_arch *arch = tw_model_arch(b->model);
-    int batch = b->batch ? b->batch : b->to->fixed ? 1 : 0;
-    int length = b->context_length ? b->context_length
-                 : b->to->fixed    ? arch->text.context_length
-                                   : 0;
+    const int batch = b->batch, length = b->context_length;
     tw_export_options o = TW_EXPORT_OPTIONS_INIT;
     o.part = t->image ? TW_EXPORT_IMAGE : TW_EXPORT_TEXT;
     o.batch = batch;
@@ -288,7 +310,7 @@ static tw_status run_steps(build *b, tower *t, tw_error *err) {
     for (size_t i = 0; i < BUILD_STEPS && b->to->steps[i]; i++) {
         char **words = make_words(b, t, b->to->steps[i]);
         if (!words) return tw_fail_no_memory(err, MAX_WORDS * sizeof *words);
-        if (b->print) print_words(words, stdout);
+        if (b->print) print_words(words);
         tw_status status = b->print ? TW_OK : run_words(b, words, t->log, i, err);
         free_words(words);
         if (status != TW_OK) return status;
@@ -354,8 +376,28 @@ static void close_work(build *b) {
         nftw(b->work, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* The extents of the graphs; 0 is any. */
+static void choose_extents(build *b) {
+    if (!b->to->fixed) return;
+    if (!b->batch) b->batch = 1;
+    if (!b->context_length) b->context_length = tw_model_arch(b->model)->text.context_length;
+}
+
+/* The graphs that printed lines begin with. */
+static void print_export(const build *b) {
+    fputs("tuwen export ", stdout);
+    print_word(b->compute.model ? b->compute.model : getenv("TUWEN_MODEL"));
+    fputs(" -o ", stdout);
+    print_word(b->output);
+    if (b->batch) printf(" --batch %d", b->batch);
+    if (b->context_length && !b->vision_only) printf(" --context-length %d", b->context_length);
+    puts(b->vision_only ? " --vision-only" : b->text_only ? " --text-only" : "");
+}
+
 static tw_status build_all(build *b, tw_error *err) {
     const tw_arch *arch = tw_model_arch(b->model);
+    choose_extents(b);
+    if (b->print) print_export(b);
     TW_TRY(open_work(b, err));
     if (arch->vision.kind != TW_VISION_NONE && !b->text_only) TW_TRY(build_tower(b, true, err));
     if (arch->text.kind != TW_TEXT_NONE && !b->vision_only) TW_TRY(build_tower(b, false, err));
@@ -368,13 +410,17 @@ static int check_usage(build *b, const cli_texts *operands) {
         return CLI_USAGE;
     }
     b->to = &build_targets[b->target - 1];
-    b->precision = b->precision ? b->precision - 1 : b->to->precision;
+    if (b->fp16 && b->precision && b->precision != BUILD_F16 + 1) {
+        cli_error("--fp16 and --precision exclude each other");
+        return CLI_USAGE;
+    }
+    b->precision = b->fp16 ? BUILD_F16 : b->precision ? b->precision - 1 : b->to->precision;
+    /* The original's two words together mean both towers. */
+    if (b->vision_only && b->text_only) b->vision_only = b->text_only = false;
     if (operands->n > 1 || (operands->n == 1 && b->compute.model))
         cli_error("expected one model file");
     else if (!b->output)
         cli_error("no output: give -o PREFIX");
-    else if (b->vision_only && b->text_only)
-        cli_error("--vision-only and --text-only exclude each other");
     else if (!b->to->precisions[b->precision])
         cli_error("--precision: target %s has no such one", b->to->name);
     else if (b->chip && !b->to->chip)
@@ -385,6 +431,14 @@ static int check_usage(build *b, const cli_texts *operands) {
     else
         return CLI_CONTINUE;
     return CLI_USAGE;
+}
+
+/* Without the prefix that the command line has already: "Ascend910B4" is 910B4. */
+static const char *chip_name(const build *b) {
+    size_t n = b->chip && b->to->chip_prefix ? strlen(b->to->chip_prefix) : 0;
+    if (!b->chip) return b->to->chip;
+    return strncmp(b->chip, b->to->chip_prefix ? b->to->chip_prefix : "", n) == 0 ? b->chip + n
+                                                                                  : b->chip;
 }
 
 static int finish(build *b) {
@@ -402,12 +456,13 @@ static int finish(build *b) {
 static int run(const cli_verb *verb, int argc, char **argv) {
     build b = {0};
     cli_texts operands = {0};
-    const cli_group groups[] = {{options, &b}, {cli_report_options, &b.report}, {0}};
+    const cli_group groups[] = {
+        {options, &b}, {build_replaced_options, &b}, {cli_report_options, &b.report}, {0}};
     int status = cli_parse(verb, groups, argc, argv, &operands);
     cli_console_set_progress(b.report.progress);
     if (status == CLI_CONTINUE) status = check_usage(&b, &operands);
     if (status == CLI_CONTINUE) {
-        if (!b.chip) b.chip = b.to->chip;
+        b.chip = chip_name(&b);
         if (operands.n) b.compute.model = operands.items[0];
         status = cli_open_model(&b.compute, &b.model);
     }

@@ -24,10 +24,11 @@ const build_target build_targets[] = {
     {.name = "ascend",
      .extension = "om",
      .steps = {"atc --framework=5 --model={graph} --output={stem} --input_format={format} "
-               "--input_shape={input}:{shape,} --soc_version=Ascend{chip} --log=error"},
-     .precisions = {"", "", NULL},
+               "--input_shape={input}:{shape,} --soc_version=Ascend{chip} --log=error {precision}"},
+     .precisions = {"--precision_mode_v2=origin", "", NULL}, /* f16 is what atc does untold */
      .precision = 1,
      .chip = "",
+     .chip_prefix = "Ascend",
      .package = "the CANN toolkit; source its set_env.sh",
      .note = "the backend ascend is not part of this version",
      .fixed = true},
@@ -42,3 +43,17 @@ const build_target build_targets[] = {
      .fixed = true},
     {0},
 };
+
+#define GRAPH "leave it out: the graph is written from the model; give -m M.gguf"
+const cli_option build_replaced_options[] = {
+    {"text-onnx-path", 0, CLI_REPLACED, GRAPH, NULL, 0, 0, 0},
+    {"vision-onnx-path", 0, CLI_REPLACED, GRAPH, NULL, 0, 0, 0},
+    {"framework", 0, CLI_REPLACED, GRAPH, NULL, 0, 0, 0},
+    {"model-arch", 0, CLI_REPLACED, "the model file knows; give -m M.gguf", NULL, 0, 0, 0},
+    {"input-format", 0, CLI_REPLACED, "leave it out: the graph says it", NULL, 0, 0, 0},
+    {"input-shape", 0, CLI_REPLACED, "use --batch N, and for texts --context-length L", NULL, 0, 0,
+     0},
+    {"log", 0, CLI_REPLACED, "leave it out: what the compiler prints is in PREFIX.*.log", NULL, 0,
+     0, 0},
+    {0}};
+#undef GRAPH

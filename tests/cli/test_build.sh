@@ -32,6 +32,8 @@ stand_in atc 'for a in "$@"; do case $a in --output=*) echo om >"${a#--output=}.
 run build model.gguf --target ascend --soc-version 910B4 --vision-only -o npu --json
 check "ascend, JSON" prints '"outputs": \["npu.img.om"\], "target": "ascend"'
 check "atc's words" grep -q -e '--framework=5 .*--input_format=NCHW --input_shape=image:1,3,32,32 --soc_version=Ascend910B4 --log=error' calls
+run build model.gguf --target ascend --soc_version=Ascend910B4 --precision f32 --vision-only -o npu
+check "a chip with the prefix, and f32" grep -q -e '--soc_version=Ascend910B4 --log=error --precision_mode_v2=origin$' calls
 refused "ascend without a chip" 2 "needs one" npu2.img.om build model.gguf --target ascend -o npu2
 
 stand_in trtexec 'for a in "$@"; do case $a in --saveEngine=*) echo trt >"${a#--saveEngine=}" ;; esac; done'
@@ -40,6 +42,17 @@ check "tensorrt: what engines are good for" prints "provider tensorrt"
 
 run build model.gguf --target sophon -o dry --print --text-only
 check "--print runs nothing" both "prints 'model_deploy.py --mlir text.mlir'" "absent dry.txt.bmodel"
+rm -f calls
+run build model.gguf --target tensorrt -o "it's dry" --batch 2 --print --fp16 --convert-text --convert-vision
+check "the words of onnx_to_tensorrt mean both towers" lines_are out 3
+check "nothing was run" [ ! -e calls ]
+cp out lines
+tuwen() { "$TUWEN" "$@"; }
+. ./lines >out 2>err
+status=$?
+check "what is printed can be run as it is" both 'status_is 0' "test -s \"it's dry.txt.trt\""
+check "with the words it would have had" grep -q -e "--saveEngine=it's dry.img.trt --fp16" calls
+refused "two precisions" 2 "exclude each other" x.img.trt build model.gguf --target tensorrt --fp16 --precision f32 -o x
 
 # what goes wrong
 stand_in atc 'echo "E40021: the chip is not known" >&2; exit 3'
