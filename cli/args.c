@@ -20,8 +20,9 @@ typedef struct parser {
     const cli_verb *verb;
     const cli_option *options[MAX_OPTIONS];
     void *targets[MAX_OPTIONS];
-    int n;
-    struct option longs[MAX_OPTIONS + 1];
+    int n, n_longs;
+    struct option longs[2 * MAX_OPTIONS + 1];
+    char underscored[MAX_OPTIONS][32]; /* --model_arch is --model-arch: tools differ in it */
     char shorts[2 * MAX_OPTIONS + 3];
 } parser;
 
@@ -87,12 +88,18 @@ static int read_triple(const cli_option *o, const char *text, cli_triple *out) {
     return out->given ? CLI_CONTINUE : refuse(o, "three numbers a,b,c", text);
 }
 
+/* The word itself; "fp16" is "f16". */
+static bool is_word(const char *text, const char *word, size_t n) {
+    if (strlen(text) == n && memcmp(word, text, n) == 0) return true;
+    return text[0] == 'f' && text[1] == 'p' && word[0] == 'f' && strlen(text) == n + 1 &&
+           memcmp(word + 1, text + 2, n - 1) == 0;
+}
+
 static int read_choice(const cli_option *o, const char *text, int *out) {
-    size_t n_text = strlen(text);
     const char *word = o->value;
     for (int number = 1; word; number++) {
         size_t n = strcspn(word, "|");
-        if (n == n_text && memcmp(word, text, n) == 0) {
+        if (is_word(text, word, n)) {
             *out = number;
             return CLI_CONTINUE;
         }
@@ -216,7 +223,14 @@ static void add_option(parser *p, const cli_option *o, void *target) {
     int argument = o->kind == CLI_FLAG       ? no_argument
                    : o->kind == CLI_REPLACED ? optional_argument
                                              : required_argument;
-    p->longs[p->n] = (struct option){o->name, argument, NULL, FIRST_VALUE + p->n};
+    p->longs[p->n_longs++] = (struct option){o->name, argument, NULL, FIRST_VALUE + p->n};
+    if (strchr(o->name, '-')) {
+        char *name = p->underscored[p->n];
+        if (strlen(o->name) >= sizeof p->underscored[0]) abort();
+        for (size_t i = 0; o->name[i]; i++)
+            name[i] = o->name[i] == '-' ? '_' : o->name[i];
+        p->longs[p->n_longs++] = (struct option){name, argument, NULL, FIRST_VALUE + p->n};
+    }
     if (o->letter) {
         size_t n = strlen(p->shorts);
         snprintf(p->shorts + n, sizeof p->shorts - n, "%c%s", o->letter,

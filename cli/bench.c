@@ -16,6 +16,7 @@ typedef struct bench {
     cli_recipe recipe;
     const char *image, *text;
     int n, warmup, context_length;
+    bool vision_only, text_only;
     cli_texts operands;
     cli_session session;
     tw_buffer out;
@@ -29,18 +30,10 @@ static const cli_option options[] = {
     {"text", 0, CLI_TEXT, "TEXT", "the text (杰尼龟)", AT(text), 0, 0},
     {"context-length", 0, CLI_INT, "N", "its tokens at most (the model's own)", AT(context_length),
      2, 512},
-    {"model-arch", 0, CLI_REPLACED, "the model file knows; give -m M.gguf", NULL, 0, 0, 0},
-    {"pytorch-ckpt", 0, CLI_REPLACED,
-     "convert the checkpoint once (tuwen convert) and give -m M.gguf", NULL, 0, 0, 0},
-    {"pytorch-precision", 0, CLI_REPLACED, "use --precision", NULL, 0, 0, 0},
-    {"onnx-image-model", 0, CLI_REPLACED, "ONNX is not part of this version; give -m M.gguf", NULL,
-     0, 0, 0},
-    {"onnx-text-model", 0, CLI_REPLACED, "ONNX is not part of this version; give -m M.gguf", NULL,
-     0, 0, 0},
-    {"tensorrt-image-model", 0, CLI_REPLACED,
-     "TensorRT is not part of this version; give -m M.gguf", NULL, 0, 0, 0},
-    {"tensorrt-text-model", 0, CLI_REPLACED, "TensorRT is not part of this version; give -m M.gguf",
-     NULL, 0, 0, 0},
+    {"vision-only", 0, CLI_FLAG, NULL, "the image tower alone", AT(vision_only), 0, 0},
+    {"text-only", 0, CLI_FLAG, NULL, "the text tower alone", AT(text_only), 0, 0},
+    {"loop", 0, CLI_INT, "N", NULL, AT(n), 1, 1000000},
+    {"iterations", 0, CLI_INT, "N", NULL, AT(n), 1, 1000000},
     {0}};
 #undef AT
 
@@ -225,31 +218,43 @@ static tw_status bench_text(bench *v, tw_error *err) {
 static tw_status bench_all(bench *v, tw_error *err) {
     const tw_arch *arch = tw_model_arch(v->session.model);
     if (v->report.json) tw_buffer_puts(&v->out, "{");
-    if (arch->vision.kind != TW_VISION_NONE) TW_TRY(bench_image(v, err));
-    if (arch->text.kind != TW_TEXT_NONE) TW_TRY(bench_text(v, err));
+    const bool image = arch->vision.kind != TW_VISION_NONE && !v->text_only;
+    if (image) TW_TRY(bench_image(v, err));
+    if (arch->text.kind != TW_TEXT_NONE && !v->vision_only) TW_TRY(bench_text(v, err));
     announce(v, "Done!");
     if (!v->report.json) return TW_OK;
     cli_json_number(&v->out, "batch_size", v->session.batch);
     cli_json_number(&v->out, "n", v->n ? v->n : 100);
     cli_json_number(&v->out, "warmup", v->warmup);
     tw_buffer_puts(&v->out, ", ");
-    cli_json_used(&v->out, &v->session, arch->vision.kind != TW_VISION_NONE);
+    cli_json_used(&v->out, &v->session, image);
     tw_buffer_puts(&v->out, "}\n");
     return TW_OK;
 }
 
 static int run(const cli_verb *verb, int argc, char **argv) {
     bench v = {.warmup = 10};
-    const cli_group groups[] = {
-        {options, &v}, {cli_compute_options, &v.compute}, {cli_report_options, &v.report}, {0}};
+    const cli_group groups[] = {{options, &v},
+                                {cli_compute_options, &v.compute},
+                                {cli_guide_options, &v.compute},
+                                {cli_report_options, &v.report},
+                                {0}};
     int status = cli_parse(verb, groups, argc, argv, &v.operands);
     cli_console_set_progress(v.report.progress);
     if (status == CLI_CONTINUE && v.operands.n) {
         cli_error("no operand expected, got '%s'", v.operands.items[0]);
         status = CLI_USAGE;
     }
+    if (status == CLI_CONTINUE && v.vision_only && v.text_only) {
+        cli_error("--vision-only and --text-only exclude each other");
+        status = CLI_USAGE;
+    }
     if (!v.compute.batch) v.compute.batch = 1;
-    if (status == CLI_CONTINUE) status = cli_session_open(&v.session, &v.compute, NULL, CLI_ANY);
+    if (status == CLI_CONTINUE)
+        status = cli_session_open(&v.session, &v.compute, NULL,
+                                  v.vision_only ? CLI_VISION
+                                  : v.text_only ? CLI_TEXT_TOWER
+                                                : CLI_ANY);
     if (status == CLI_CONTINUE) {
         tw_error err = TW_ERROR_INIT;
         status = bench_all(&v, &err) == TW_OK ? cli_print(&v.out) : cli_fail(&err);

@@ -48,6 +48,16 @@ static const cli_option options[] = {
     {"text-feat-output-path", 0, CLI_TEXT, "FILE", NULL, AT(output), 0, 0},
     {"img-batch-size", 0, CLI_INT, "N", NULL, AT(compute.batch), 1, 4096},
     {"text-batch-size", 0, CLI_INT, "N", NULL, AT(compute.batch), 1, 4096},
+    {"src-path", 0, CLI_TEXTS, "DIR", NULL, AT(operands), 0, 0},
+    {"img-dir", 0, CLI_TEXTS, "DIR", NULL, AT(operands), 0, 0},
+    {"save-path", 0, CLI_TEXT, "FILE", NULL, AT(output), 0, 0},
+    {"npy-path", 0, CLI_REPLACED, "use -o OUT.npy: one file, a row a picture", NULL, 0, 0, 0},
+    {"input", 0, CLI_REPLACED, "give the pictures as operands, or use --pixels F.npy", NULL, 0, 0,
+     0},
+    {"outfmt", 0, CLI_REPLACED, "the ending of -o OUT.npy or -o OUT.jsonl says it", NULL, 0, 0, 0},
+    {"output-dirname", 0, CLI_REPLACED, "use -o OUT.npy: one file, a row a picture", NULL, 0, 0, 0},
+    {"max-que-size", 0, CLI_REPLACED, "leave it out: no queue to set; --batch is what runs at once",
+     NULL, 0, 0, 0},
     {"resume", 0, CLI_REPLACED, "convert the checkpoint once (tuwen convert) and give -m M.gguf",
      NULL, 0, 0, 0},
     {0}};
@@ -192,6 +202,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
                                 {cli_recipe_options, &e.recipe},
                                 {cli_limit_options, &e.limits},
                                 {cli_compute_options, &e.compute},
+                                {cli_guide_options, &e.compute},
                                 {cli_report_options, &e.report},
                                 {0}};
     int status = cli_parse(verb, groups, argc, argv, &e.operands);

@@ -44,6 +44,13 @@ static const cli_option options[] = {
     {"save-onnx-path", 0, CLI_TEXT, "PREFIX", NULL, AT(output), 0, 0},
     {"convert-vision", 0, CLI_FLAG, NULL, NULL, AT(vision_only), 0, 0},
     {"convert-text", 0, CLI_FLAG, NULL, NULL, AT(text_only), 0, 0},
+    {"model-arch", 0, CLI_REPLACED, "the model file knows; tuwen convert takes it", NULL, 0, 0, 0},
+    {"pytorch-ckpt-path", 0, CLI_REPLACED,
+     "convert the checkpoint once (tuwen convert) and give -m M.gguf", NULL, 0, 0, 0},
+    {"download-root", 0, CLI_REPLACED,
+     "tuwen pull NAME --folder DIR downloads and converts; then give -m M.gguf", NULL, 0, 0, 0},
+    {"save-coreml-path", 0, CLI_REPLACED,
+     "CoreML is not part of this version; -o PREFIX writes ONNX", NULL, 0, 0, 0},
     {0}};
 #undef AT
 

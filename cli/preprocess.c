@@ -7,9 +7,11 @@
 #include "tensor/npy.h"
 #include "verbs.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { DTYPE_U8 = 1, DTYPE_F32 };
 
@@ -18,7 +20,7 @@ typedef struct preprocess {
     cli_report report;
     cli_recipe recipe;
     cli_limits limits;
-    const char *images, *output, *errors;
+    const char *images, *output, *folder, *errors;
     int dtype;
     cli_texts operands;
     /* at work */
@@ -34,11 +36,16 @@ static const cli_option options[] = {
      0},
     {"images", 0, CLI_TEXT, "LIST", "pictures: a file with one path a line", AT(images), 0, 0},
     {"output", 'o', CLI_TEXT, "OUT.npy", "where to", AT(output), 0, 0},
+    {"npy-path", 0, CLI_TEXT, "DIR", "instead: one DIR/NAME.npy a picture, [1, 3, R, R]",
+     AT(folder), 0, 0},
     {"dtype", 0, CLI_CHOICE, "u8|f32", "resized and cropped, or (default) normalised", AT(dtype), 0,
      0},
     {"size", 0, CLI_INT, "R", "side of the result (the model's, else 224)", AT(recipe.size), 1,
      4096},
     {"errors", 0, CLI_TEXT, "FILE", "skipped pictures and reasons, JSONL", AT(errors), 0, 0},
+    {"src-path", 0, CLI_TEXTS, "DIR", NULL, AT(operands), 0, 0},
+    {"model-arch", 0, CLI_REPLACED, "give -m M.gguf, or --recipe chinese-clip --size R", NULL, 0, 0,
+     0},
     {0}};
 #undef AT
 
@@ -75,6 +82,59 @@ static void blank(const preprocess *p, uint8_t *out, size_t n_bytes) {
         ((float *)(void *)out)[i] = NAN;
 }
 
+/* The picture's name without folders and ending: "a/b.jpeg" is b. */
+static int stem_of(const preprocess *p, size_t i, const char **out) {
+    const char *name = tw_pictures_name(p->pictures, i), *slash = strrchr(name, '/');
+    *out = slash ? slash + 1 : name;
+    const char *dot = strrchr(*out, '.');
+    return (int)(dot && dot > *out ? (size_t)(dot - *out) : strlen(*out));
+}
+
+static char *path_in_folder(const preprocess *p, size_t i) {
+    const char *stem;
+    int n = stem_of(p, i, &stem);
+    tw_buffer b = {0};
+    tw_buffer_printf(&b, "%s/%.*s.npy", p->folder, n, stem);
+    return b.failed ? NULL : b.data;
+}
+
+static int by_path(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The folder is there and no two pictures have one file. */
+static tw_status prepare_folder(const preprocess *p, tw_error *err) {
+    size_t n = tw_pictures_count(p->pictures);
+    char **paths = calloc(n, sizeof *paths);
+    tw_status status = TW_OK;
+    if (!paths) return tw_fail_no_memory(err, n * sizeof *paths);
+    for (size_t i = 0; i < n; i++)
+        if (!(paths[i] = path_in_folder(p, i))) TW_CHECK(tw_fail_no_memory(err, 1));
+    qsort(paths, n, sizeof *paths, by_path);
+    for (size_t i = 1; i < n; i++)
+        if (strcmp(paths[i - 1], paths[i]) == 0)
+            TW_CHECK(tw_fail(err, TW_ERR_ARGUMENT, "%s: two pictures of this name", paths[i]));
+    if (mkdir(p->folder, 0777) != 0 && errno != EEXIST)
+        status = tw_fail(err, TW_ERR_IO, "%s: %s", p->folder, strerror(errno));
+done:
+    for (size_t i = 0; i < n; i++)
+        free(paths[i]);
+    free(paths);
+    return status;
+}
+
+static tw_status write_file(const preprocess *p, size_t i, const uint8_t *data, tw_error *err) {
+    int64_t r = p->session.recipe.size;
+    bool u8 = p->dtype == DTYPE_U8;
+    int64_t shape[4] = {1, u8 ? r : 3, r, u8 ? 3 : r};
+    char *path = path_in_folder(p, i);
+    if (!path) return tw_fail_no_memory(err, 1);
+    tw_status status = tw_npy_save(path, u8 ? TW_U8 : TW_F32, 4, shape, data, err);
+    free(path);
+    return status;
+}
+
+/* One array of all, or with --npy-path (out is NULL) a file each of those that could be read. */
 static tw_status write_slots(preprocess *p, tw_output *out, job *j, size_t first, size_t n,
                              size_t picture_bytes, tw_error *err) {
     for (size_t i = 0; i < n; i++) {
@@ -82,9 +142,11 @@ static tw_status write_slots(preprocess *p, tw_output *out, job *j, size_t first
         if (s->error.status != TW_OK) {
             const char *name = tw_pictures_name(p->pictures, first + i);
             TW_TRY(cli_skips_add(&p->skips, first + i, name, &s->error, err));
+            if (!out) continue;
             blank(p, s->out, picture_bytes);
         }
-        TW_TRY(tw_output_write(out, s->out, picture_bytes, err));
+        TW_TRY(out ? tw_output_write(out, s->out, picture_bytes, err)
+                   : write_file(p, first + i, s->out, err));
     }
     return TW_OK;
 }
@@ -125,7 +187,7 @@ static tw_status write_all(preprocess *p, tw_output *out, tw_error *err) {
     if (!j.slots || !pixels) TW_CHECK(tw_fail_no_memory(err, capacity * picture_bytes));
     for (size_t i = 0; i < capacity; i++)
         j.slots[i].out = pixels + i * picture_bytes;
-    TW_CHECK(write_header(p, out, err));
+    TW_CHECK(out ? write_header(p, out, err) : prepare_folder(p, err));
     for (size_t first = 0; first < n_all; first += capacity) {
         size_t n = TW_MIN(capacity, n_all - first);
         read_slots(p, &j, first, n);
@@ -177,8 +239,8 @@ static int work(preprocess *p) {
     print_used(p);
     p->begin_ns = tw_now_ns();
     tw_output out;
-    tw_status result = tw_output_open(p->output, &out, &err);
-    if (result == TW_OK) {
+    tw_status result = p->folder ? write_all(p, NULL, &err) : tw_output_open(p->output, &out, &err);
+    if (!p->folder && result == TW_OK) {
         result = write_all(p, &out, &err);
         if (result == TW_OK && !cli_all_skipped(&p->skips)) result = tw_output_commit(&out, &err);
         tw_output_abort(&out);
@@ -189,7 +251,7 @@ static int work(preprocess *p) {
 static int print_summary(const preprocess *p) {
     tw_buffer b = {0};
     tw_buffer_puts(&b, "{");
-    cli_json_member(&b, "output", p->output);
+    cli_json_member(&b, "output", p->folder ? p->folder : p->output);
     cli_json_number(&b, "pictures", (double)tw_pictures_count(p->pictures));
     cli_json_number(&b, "skipped", (double)p->skips.n);
     cli_json_member(&b, "dtype", p->dtype == DTYPE_U8 ? "u8" : "f32");
@@ -212,11 +274,12 @@ static int run(const cli_verb *verb, int argc, char **argv) {
                                 {0}};
     int status = cli_parse(verb, groups, argc, argv, &p.operands);
     cli_console_set_progress(p.report.progress);
-    if (status == CLI_CONTINUE && !p.output) {
-        cli_error("no output: give -o OUT.npy");
+    if (status == CLI_CONTINUE && !p.output == !p.folder) {
+        cli_error(p.output ? "-o and --npy-path exclude each other"
+                           : "no output: give -o OUT.npy or --npy-path DIR");
         status = CLI_USAGE;
     }
-    if (status == CLI_CONTINUE && p.report.json && strcmp(p.output, "-") == 0) {
+    if (status == CLI_CONTINUE && p.report.json && p.output && strcmp(p.output, "-") == 0) {
         cli_error("--json and -o - both want standard output");
         status = CLI_USAGE;
     }

@@ -28,6 +28,32 @@ const cli_option cli_compute_options[] = {
     {"allow-fallback", 0, CLI_FLAG, NULL, NULL, AT(allow_fallback), 0, 0},
     {"openvino-device", 0, CLI_TEXT, "NAME", NULL, AT(device), 0, 0},
     {0}};
+/* Words for the model and the device in the tools of Chinese-CLIP and of vendors. */
+#define GRAPHS "give -m M.gguf; a graph runs with --backend NAME --graphs FILE (docs/BACKENDS.md)"
+const cli_option cli_guide_options[] = {
+    {"dev-id", 0, CLI_TEXT, "N", NULL, AT(device), 0, 0},
+    {"devices", 0, CLI_TEXT, "N", NULL, AT(device), 0, 0},
+    {"num-workers", 0, CLI_INT, "N", NULL, AT(threads), 0, 1024},
+    {"batchsize", 0, CLI_INT, "N", NULL, AT(batch), 1, 4096},
+    {"model-arch", 0, CLI_REPLACED, "the model file knows; give -m M.gguf", NULL, 0, 0, 0},
+    {"pytorch-ckpt", 0, CLI_REPLACED,
+     "convert the checkpoint once (tuwen convert) and give -m M.gguf", NULL, 0, 0, 0},
+    {"pytorch-precision", 0, CLI_REPLACED, "use --precision", NULL, 0, 0, 0},
+    {"model-path", 0, CLI_REPLACED, GRAPHS, NULL, 0, 0, 0},
+    {"onnx-image-model", 0, CLI_REPLACED, GRAPHS, NULL, 0, 0, 0},
+    {"onnx-text-model", 0, CLI_REPLACED, GRAPHS, NULL, 0, 0, 0},
+    {"image-model", 0, CLI_REPLACED, GRAPHS, NULL, 0, 0, 0},
+    {"text-model", 0, CLI_REPLACED, GRAPHS, NULL, 0, 0, 0},
+    {"bmodel", 0, CLI_REPLACED, GRAPHS, NULL, 0, 0, 0},
+    {"tensorrt-image-model", 0, CLI_REPLACED,
+     ".trt engines are not read; --backend onnxruntime --provider tensorrt builds its own", NULL, 0,
+     0, 0},
+    {"tensorrt-text-model", 0, CLI_REPLACED,
+     ".trt engines are not read; --backend onnxruntime --provider tensorrt builds its own", NULL, 0,
+     0, 0},
+    {"magicmind-model", 0, CLI_REPLACED, GRAPHS, NULL, 0, 0, 0},
+    {0}};
+#undef GRAPHS
 const cli_option cli_thread_options[] = {
     {"threads", 't', CLI_INT, "N", "threads (all processors)", AT(threads), 0, 1024}, {0}};
 #undef AT

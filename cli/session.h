@@ -18,6 +18,8 @@ typedef struct cli_compute {
 } cli_compute;
 /* -m -t -b --backend --device --precision --provider --provider-option --library --graphs … */
 extern const cli_option cli_compute_options[];
+/* The model and the device in the words of other tools: hidden, aliases or what replaces them. */
+extern const cli_option cli_guide_options[];
 extern const cli_option cli_thread_options[]; /* -t alone, of the same struct */
 
 typedef struct cli_report {

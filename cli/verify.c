@@ -23,6 +23,8 @@ static const cli_option options[] = {
     {"published", 0, CLI_TEXT, "NAME", "run a published example (list: which there are)",
      AT(published), 0, 0},
     {"errors", 0, CLI_TEXT, "FILE", "skipped inputs and reasons, JSONL", AT(errors), 0, 0},
+    {"onnx-npy-path", 0, CLI_TEXTS, "DIR", NULL, AT(operands), 0, 0},
+    {"om-npy-path", 0, CLI_TEXT, "DIR", NULL, AT(against), 0, 0},
     {0}};
 #undef AT
 

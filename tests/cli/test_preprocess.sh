@@ -79,4 +79,17 @@ run preprocess --std 0,1,1 -o x.npy a.png
 check "division by zero" fails_saying 2 "std"
 run preprocess --size 32 -o /dev/full "$pictures"
 check "disk full" both 'status_is 1' 'says "No space left"'
+# one file a picture
+run preprocess --recipe openai --size 32 --npy-path each --src_path "$pictures"
+check "--npy-path: a file each" [ "$(find each -name '*.npy' | wc -l)" -eq "$(find "$pictures" -type f | wc -l)" ]
+run preprocess --recipe openai --size 32 "$pictures/red-circle.png" -o alone.npy
+check "with a leading axis" [ "$(npy_shape each/red-circle.npy)" = "1, 3, 32, 32" ]
+check "and the same pixels" npy_close each/red-circle.npy alone.npy 0
+mkdir same && cp "$pictures/red-circle.png" same/a.png && cp "$pictures/red-circle.png" same/a.jpg
+refused "two pictures of one name" 2 "others/a.npy: two pictures of this name" others/a.npy preprocess --npy-path others same
+refused "-o and --npy-path" 2 "exclude each other" x.npy preprocess --npy-path others -o x.npy same
+refused "a folder that cannot be made" 1 "nowhere/x: No such file" x.npy preprocess --npy-path nowhere/x "$pictures/red-circle.png"
+head -c 300 "$pictures/red-circle.png" >same/b.png && rm same/a.jpg
+run preprocess --npy-path others same
+check "what cannot be read has no file" both 'status_is 3' '[ -s others/a.npy ] && absent others/b.npy'
 finish
