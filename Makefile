@@ -3,6 +3,7 @@
 # make check    every test; ends in "N passed, N failed, N skipped"
 # make sanitize unit, golden and kernel tests and the fuzz corpora under ASan + UBSan
 # make fuzz     every libFuzzer target for RUNS inputs (a million)
+# make magicmind  build/libtuwen_magicmind.so with Cambricon's headers (NEUWARE_HOME=/usr/local/neuware)
 # make install  PREFIX=/usr/local, DESTDIR respected
 #
 # What a target needs is installed from Debian's packages first (tools/deps.sh); nothing is
@@ -11,8 +12,9 @@ BUILD ?= build
 PREFIX ?= /usr/local
 RUNS ?= 1000000
 CMAKE_FLAGS ?=
+NEUWARE_HOME ?= /usr/local/neuware
 
-.PHONY: all demo check sanitize fuzz bench install clean deps test-deps configure
+.PHONY: all demo check sanitize fuzz bench magicmind install clean deps test-deps configure
 
 all: deps configure
 	@cmake --build $(BUILD)
@@ -47,6 +49,14 @@ fuzz:
 bench: all
 	@cmake -S . -B $(BUILD) -DTUWEN_BENCH=ON >/dev/null
 	@cmake --build $(BUILD)
+
+# The only C++: a layer over a library that has no other interface; nothing else needs it.
+magicmind:
+	@test -f $(NEUWARE_HOME)/include/mm_runtime.h || { echo "make magicmind: no $(NEUWARE_HOME)/include/mm_runtime.h; NEUWARE_HOME names the folder of Cambricon's toolkit" >&2; exit 1; }
+	@mkdir -p $(BUILD)
+	$(CXX) -std=c++11 -O2 -fPIC -shared -fvisibility=hidden $(CXXFLAGS) -Isrc -isystem $(NEUWARE_HOME)/include \
+	  src/backend/magicmind/shim.cpp -o $(BUILD)/libtuwen_magicmind.so -Wl,--no-undefined \
+	  -L$(NEUWARE_HOME)/lib64 -lmagicmind_runtime -lcnrt -Wl,-rpath,$(NEUWARE_HOME)/lib64
 
 install: all
 	@cmake --install $(BUILD) --prefix $(PREFIX)

@@ -12,7 +12,7 @@
 #define AT(field) offsetof(cli_compute, field)
 const cli_option cli_compute_options[] = {
     {"model", 'm', CLI_TEXT, "FILE", "model file (default $TUWEN_MODEL)", AT(model), 0, 0},
-    {"backend", 0, CLI_TEXT, "NAME", "cpu, onnxruntime, openvino, sophon (docs/BACKENDS.md)",
+    {"backend", 0, CLI_TEXT, "NAME", "cpu, onnxruntime, openvino, sophon, magicmind",
      AT(backend), 0, 0},
     {"device", 0, CLI_TEXT, "NAME", "of the backend", AT(device), 0, 0},
     {"precision", 0, CLI_CHOICE, "f32|f16|bf16|int8", "of the computation", AT(precision), 0, 0},
@@ -187,8 +187,8 @@ static int check_compute(const cli_compute *o) {
     for (const char *const *name = tw_backend_names(); *name && !known; name++)
         known = strcmp(o->backend, *name) == 0;
     if (!known)
-        cli_error("--backend %s: not part of this version; there are cpu, onnxruntime, openvino "
-                  "and sophon",
+        cli_error("--backend %s: not part of this version; there are cpu, onnxruntime, openvino, "
+                  "sophon and magicmind",
                   o->backend);
     else if (o->precision == 4)
         cli_error("--precision int8: not part of this version");

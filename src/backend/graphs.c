@@ -21,16 +21,16 @@ static tw_status too_long(const char *path, tw_error *err) {
 }
 
 /* One file: which tower it is must show, unless only one is asked for. */
-static tw_status take_file(const char *path, bool image, const tw_backend_options *o,
-                           tw_graph_file *out, tw_error *err) {
+static tw_status take_file(const char *path, bool image, const tw_backend_options *o, char *out,
+                           size_t n, tw_error *err) {
     const char *mine = image ? ".img." : ".txt.", *others = image ? ".txt." : ".img.";
     bool alone = image ? o->vision_only : o->text_only;
-    if (strlen(path) >= sizeof out->path) return too_long(path, err);
+    if (strlen(path) >= n) return too_long(path, err);
     if (strstr(path, others) || (!alone && !strstr(path, mine)))
         return tw_fail(err, TW_ERR_ARGUMENT,
                        "%s: not the graph of the %s tower; give the prefix of both files", path,
                        image ? "image" : "text");
-    memcpy(out->path, path, strlen(path) + 1);
+    memcpy(out, path, strlen(path) + 1);
     return TW_OK;
 }
 
@@ -83,8 +83,17 @@ tw_status tw_graph_file_open(const tw_model *model, bool image, const tw_backend
                              tw_graph_file *out, tw_error *err) {
     *out = (tw_graph_file){0};
     if (!o->graphs) return write_graph(model, image, o, out, err);
-    if (ends_with(o->graphs, ".onnx")) return take_file(o->graphs, image, o, out, err);
+    if (ends_with(o->graphs, ".onnx"))
+        return take_file(o->graphs, image, o, out->path, sizeof out->path, err);
     return find_by_prefix(o->graphs, image, o, out, err);
+}
+
+tw_status tw_compiled_file(const tw_backend_options *o, const char *suffix, bool image, char *path,
+                           size_t n, tw_error *err) {
+    if (ends_with(o->graphs, suffix)) return take_file(o->graphs, image, o, path, n, err);
+    const char *part = image ? "img" : "txt";
+    if ((size_t)snprintf(path, n, "%s.%s%s", o->graphs, part, suffix) < n) return TW_OK;
+    return too_long(o->graphs, err);
 }
 
 void tw_graph_file_close(tw_graph_file *file) {

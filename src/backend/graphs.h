@@ -17,6 +17,10 @@ typedef struct tw_graph_file {
  * $TMPDIR. Errors: TW_ERR_IO naming what was looked for, those of tw_export_onnx(). */
 tw_status tw_graph_file_open(const tw_model *model, bool image, const tw_backend_options *options,
                              tw_graph_file *out, tw_error *err);
+/* The compiled file of a tower: options->graphs when it ends in `suffix` (".mm"; the same rule), else
+ * PREFIX.img.mm or PREFIX.txt.mm. Whether it is there is not looked at. Errors: TW_ERR_ARGUMENT. */
+tw_status tw_compiled_file(const tw_backend_options *options, const char *suffix, bool image,
+                           char *path, size_t n, tw_error *err);
 /* Removes what was written. */
 void tw_graph_file_close(tw_graph_file *file);
 

@@ -29,6 +29,10 @@ static tw_status open_by_loader(const tw_library_place *p, void **handle, char *
         snprintf(path, n, "%s", p->names[i]);
         *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         if (*handle) return TW_OK;
+        /* It is there, and something that it needs is not. */
+        const char *why = dlerror();
+        if (strncmp(why, path, strlen(path)) != 0)
+            return tw_fail(err, TW_ERR_UNSUPPORTED, "%s: %s", path, why);
     }
     return tw_fail(err, TW_ERR_UNSUPPORTED,
                    "backend %s: %s is not installed; --library or %s can name it (%s)", p->backend,
@@ -52,5 +56,8 @@ tw_status tw_library_open(const tw_library_place *p, const char *library, void *
         return tw_fail(err, TW_ERR_UNSUPPORTED, "%s: no such library", library);
     snprintf(path, n, "%s", resolved);
     *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    return *handle ? TW_OK : tw_fail(err, TW_ERR_UNSUPPORTED, "%s", dlerror());
+    if (*handle) return TW_OK;
+    const char *why = dlerror();
+    bool named = strncmp(why, path, strlen(path)) == 0;
+    return tw_fail(err, TW_ERR_UNSUPPORTED, "%s%s%s", named ? "" : path, named ? "" : ": ", why);
 }

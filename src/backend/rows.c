@@ -3,6 +3,7 @@
 #include "base/size.h"
 #include "tensor/tensor.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,5 +137,22 @@ tw_status tw_graph_take_features(tw_dtype type, const void *data, size_t count, 
     tw_tensor t = {
         .dtype = type, .n_dims = 1, .shape = {(int64_t)(n * dim)}, .stride = {1}, .data = data};
     tw_tensor_to_f32(&t, features);
+    return TW_OK;
+}
+
+tw_status tw_graph_check_features(const char *name, const float *features, size_t n, size_t dim,
+                                  tw_error *err) {
+    for (size_t i = 0; i < n; i++) {
+        size_t n_zero = 0;
+        bool finite = true;
+        for (size_t j = 0; j < dim; j++) {
+            float x = features[i * dim + j];
+            n_zero += !(x < 0 || x > 0);
+            finite = finite && isfinite(x);
+        }
+        if (!finite || n_zero == dim)
+            return tw_fail(err, TW_ERR_UNSUPPORTED, "%s: the library computes %s", name,
+                           finite ? "nothing but zeros" : "values that are not finite");
+    }
     return TW_OK;
 }

@@ -37,4 +37,9 @@ tw_status tw_graph_encode_tokens(const tw_graph_input *input, tw_graph_run run, 
 tw_status tw_graph_take_features(tw_dtype type, const void *data, size_t count, size_t n,
                                  size_t dim, float *features, tw_error *err);
 
+/* A runtime that does not run a file right gives zeros or NaN, and no error. `name` is the file's.
+ * Errors: TW_ERR_UNSUPPORTED (a row that is all zero, or not finite). */
+tw_status tw_graph_check_features(const char *name, const float *features, size_t n, size_t dim,
+                                  tw_error *err);
+
 #endif

@@ -1,12 +1,12 @@
 /* The backend "sophon": towers compiled for SOPHON's chips, in SOPHON's runtime, opened at run
  * time. Compiled towers take fixed numbers of rows, a stage each. */
 #include "backend/backend.h"
+#include "backend/rows.h"
 #include "backend/sophon/rows.h"
 #include "backend/sophon/tower.h"
 
 #include "base/size.h"
 
-#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -264,20 +264,6 @@ static tw_status fill(const tw_bmodel *m, const source *from, batch *b, tw_error
     return TW_OK;
 }
 
-/* A file that the library does not run right gives zeros or NaN, and no error. */
-static tw_status check_feature(const tw_bmodel *m, const float *feature, size_t dim,
-                               tw_error *err) {
-    size_t n_zero = 0;
-    bool finite = true;
-    for (size_t i = 0; i < dim; i++) {
-        n_zero += !(feature[i] < 0 || feature[i] > 0);
-        finite = finite && isfinite(feature[i]);
-    }
-    if (finite && n_zero < dim) return TW_OK;
-    return tw_fail(err, TW_ERR_UNSUPPORTED, "%s: the library computes %s", m->net,
-                   finite ? "nothing but zeros" : "values that are not finite");
-}
-
 /* The feature of row i: the row itself, or of rows of tokens the one that the tower's feature is
  * taken from (the first of BERT, the last of CLIP, where the largest id is), projected. */
 static void take_feature(const tw_backend_state *s, const tw_bmodel *m, const source *from,
@@ -306,7 +292,7 @@ static tw_status take_features(const tw_backend_state *s, const tw_bmodel *m, co
     for (size_t i = 0; status == TW_OK && i < b->n; i++) {
         float *feature = features + (b->begin + i) * dim;
         take_feature(s, m, from, b, i, row, feature, first_row);
-        status = check_feature(m, feature, dim, err);
+        status = tw_graph_check_features(m->net, feature, 1, dim, err);
     }
     free(row);
     return status;
