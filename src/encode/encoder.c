@@ -15,7 +15,8 @@ static const tw_backend *const backends[] = {&tw_backend_cpu, &tw_backend_onnxru
                                              &tw_backend_magicmind};
 
 const char *const *tw_backend_names(void) {
-    static const char *const names[] = {"cpu", "onnxruntime", "openvino", "sophon", "magicmind", NULL};
+    static const char *const names[] = {"cpu",    "onnxruntime", "openvino",
+                                        "sophon", "magicmind",   NULL};
     return names;
 }
 

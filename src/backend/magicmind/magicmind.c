@@ -217,6 +217,11 @@ static void describe(const tw_backend_state *s, tw_used *u) {
     describe_rows(&s->text, "texts", u->detail, sizeof u->detail);
 }
 
+static void capabilities(const tw_backend_state *s, tw_capabilities *can) {
+    tw_graph_capabilities(s->image.on ? &s->image.input : NULL, s->text.on ? &s->text.input : NULL,
+                          s->model, can);
+}
+
 /* ---------------------------------------------------------------------------------------- run */
 
 /* Of one run: what it is given, and what it gives. */
@@ -256,8 +261,8 @@ static tw_status encode_pixels(tw_backend_state *s, const float *pixels, size_t 
                                tw_error *err) {
     if (!s->image.on) return tw_fail(err, TW_ERR_UNSUPPORTED, "this encoder has no image tower");
     pthread_mutex_lock(&s->turn);
-    tw_status status = tw_graph_encode_pixels(&s->image.input, run, &s->image, s->model, pixels, n,
-                                              features, err);
+    tw_status status =
+        tw_graph_encode_pixels(&s->image.input, run, &s->image, s->model, pixels, n, features, err);
     pthread_mutex_unlock(&s->turn);
     return status;
 }
@@ -290,6 +295,7 @@ const tw_backend tw_backend_magicmind = {
     .clone = clone_state,
     .close = close_state,
     .describe = describe,
+    .capabilities = capabilities,
     .encode_pixels = encode_pixels,
     .encode_tokens = encode_tokens,
     .probe = probe,

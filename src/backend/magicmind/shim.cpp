@@ -34,8 +34,7 @@ void check(bool holds, const char *what) {
 }
 
 // No exception leaves the library.
-template <typename Body>
-int guarded(char *why, size_t n_why, Body body) {
+template <typename Body> int guarded(char *why, size_t n_why, Body body) {
     try {
         body();
         return 0;
@@ -50,13 +49,9 @@ int guarded(char *why, size_t n_why, Body body) {
 }
 
 struct Destroy {
-    template <typename T>
-    void operator()(T *object) const {
-        static_cast<void>(object->Destroy());
-    }
+    template <typename T> void operator()(T *object) const { static_cast<void>(object->Destroy()); }
 };
-template <typename T>
-using Owned = std::unique_ptr<T, Destroy>;
+template <typename T> using Owned = std::unique_ptr<T, Destroy>;
 
 // Memory of the device, kept from run to run.
 struct Memory {
@@ -209,13 +204,12 @@ int open_model(const char *path, int device, tw_mm_model **out, tw_mm_info *info
     });
 }
 
-int set_shape(tw_mm_model *model, const int64_t *dims, tw_mm_tensor *out, char *why,
-              size_t n_why) {
+int set_shape(tw_mm_model *model, const int64_t *dims, tw_mm_tensor *out, char *why, size_t n_why) {
     return guarded(why, n_why, [&] { model->set_shape(dims, out); });
 }
 
-int run(tw_mm_model *model, const void *in, size_t in_bytes, void *out, size_t out_bytes,
-        char *why, size_t n_why) {
+int run(tw_mm_model *model, const void *in, size_t in_bytes, void *out, size_t out_bytes, char *why,
+        size_t n_why) {
     return guarded(why, n_why, [&] { model->run(in, in_bytes, out, out_bytes); });
 }
 
@@ -223,8 +217,8 @@ void close_model(tw_mm_model *model) {
     delete model;
 }
 
-const tw_mm_shim shim = {TW_MM_ABI, sizeof(tw_mm_shim), count_devices, open_model,
-                         set_shape, run,                close_model};
+const tw_mm_shim shim = {TW_MM_ABI, sizeof(tw_mm_shim), count_devices, open_model, set_shape,
+                         run,       close_model};
 
 } // namespace
 
