@@ -1,5 +1,6 @@
 /* tuwen embed: features of pictures or texts, one row an input. */
 #include "dataset/sink.h"
+#include "folder.h"
 #include "inputs.h"
 #include "output.h"
 #include "raw_inputs.h"
@@ -7,6 +8,7 @@
 
 #include "base/clock.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,7 @@ typedef struct embed {
     cli_recipe recipe;
     cli_limits limits;
     cli_text text;
-    const char *images, *texts, *pixels, *ids, *output, *errors;
+    const char *images, *texts, *pixels, *ids, *output, *folder, *errors;
     bool no_normalize;
     cli_texts operands;
     /* at work */
@@ -37,6 +39,8 @@ static const cli_option options[] = {
     {"pixels", 0, CLI_TEXT, "F.npy", "preprocessed pictures, N x 3 x R x R", AT(pixels), 0, 0},
     {"ids", 0, CLI_TEXT, "F.npy", "token ids, N x L", AT(ids), 0, 0},
     {"output", 'o', CLI_TEXT, "FILE", "OUT.npy or OUT.jsonl; - is JSONL", AT(output), 0, 0},
+    {"npy-path", 0, CLI_TEXT, "DIR", "instead: one DIR/NAME.npy a picture, [1, E]", AT(folder), 0,
+     0},
     {"no-normalize", 0, CLI_FLAG, NULL, "features as the towers give them", AT(no_normalize), 0, 0},
     {"errors", 0, CLI_TEXT, "FILE", "skipped inputs and reasons, JSONL", AT(errors), 0, 0},
     {"extract-image-feats", 0, CLI_REPLACED, "give pictures as operands or with --images LIST",
@@ -51,11 +55,10 @@ static const cli_option options[] = {
     {"src-path", 0, CLI_TEXTS, "DIR", NULL, AT(operands), 0, 0},
     {"img-dir", 0, CLI_TEXTS, "DIR", NULL, AT(operands), 0, 0},
     {"save-path", 0, CLI_TEXT, "FILE", NULL, AT(output), 0, 0},
-    {"npy-path", 0, CLI_REPLACED, "use -o OUT.npy: one file, a row a picture", NULL, 0, 0, 0},
     {"input", 0, CLI_REPLACED, "give the pictures as operands, or use --pixels F.npy", NULL, 0, 0,
      0},
     {"outfmt", 0, CLI_REPLACED, "the ending of -o OUT.npy or -o OUT.jsonl says it", NULL, 0, 0, 0},
-    {"output-dirname", 0, CLI_REPLACED, "use -o OUT.npy: one file, a row a picture", NULL, 0, 0, 0},
+    {"output-dirname", 0, CLI_REPLACED, "use --npy-path DIR: one file a picture", NULL, 0, 0, 0},
     {"max-que-size", 0, CLI_REPLACED, "leave it out: no queue to set; --batch is what runs at once",
      NULL, 0, 0, 0},
     {"resume", 0, CLI_REPLACED, "convert the checkpoint once (tuwen convert) and give -m M.gguf",
@@ -69,13 +72,29 @@ static int check_usage(const embed *e) {
     if (n != 1)
         cli_error("%s: pictures (operands or --images), --texts, --pixels or --ids",
                   n ? "expected one kind of input" : "no input");
-    else if (!e->output)
-        cli_error("no output: give -o OUT.npy or -o OUT.jsonl");
-    else if (e->report.json && strcmp(e->output, "-") == 0)
+    else if (!e->output == !e->folder)
+        cli_error(e->output ? "-o and --npy-path exclude each other"
+                            : "no output: give -o OUT.npy or -o OUT.jsonl");
+    else if (e->folder && !e->images && !e->operands.n)
+        cli_error("--npy-path: a file a picture; texts and arrays go to one file, -o OUT.npy");
+    else if (e->report.json && e->output && strcmp(e->output, "-") == 0)
         cli_error("--json and -o - both want standard output");
     else
         return CLI_CONTINUE;
     return CLI_USAGE;
+}
+
+/* A file each of the pictures that could be read: the row of another is NaN. */
+static tw_status write_files(embed *e, size_t first, const float *features, size_t n,
+                             tw_error *err) {
+    const int64_t shape[2] = {1, tw_model_arch(e->session.model)->embed_dim};
+    for (size_t i = 0; i < n; i++) {
+        const float *row = features + i * (size_t)shape[1];
+        if (isnan(row[0])) continue;
+        TW_TRY(cli_folder_save(e->folder, tw_pictures_name(e->pictures, first + i), TW_F32, 2,
+                               shape, row, err));
+    }
+    return TW_OK;
 }
 
 static tw_status write_rows(void *user, size_t first, const float *features, size_t n,
@@ -83,6 +102,7 @@ static tw_status write_rows(void *user, size_t first, const float *features, siz
     embed *e = user;
     enum { STEP = 64 };
     size_t dim = (size_t)tw_model_arch(e->session.model)->embed_dim;
+    if (e->folder) return write_files(e, first, features, n, err);
     for (size_t i = 0; i < n; i += STEP) {
         const char *names[STEP];
         size_t now = n - i < STEP ? n - i : STEP;
@@ -99,13 +119,14 @@ static tw_status write_rows(void *user, size_t first, const float *features, siz
 static tw_status open_sink(embed *e, size_t n_rows, tw_error *err) {
     e->n_rows = n_rows;
     e->begin_ns = tw_now_ns();
+    if (e->folder) return cli_folder_prepare(e->folder, e->pictures, err);
     size_t dim = (size_t)tw_model_arch(e->session.model)->embed_dim;
     return tw_sink_open(e->output, n_rows, dim, e->pictures ? "image" : "text", &e->sink, err);
 }
 
 /* Closes the sink: into place when all went well and there is something in it. */
 static int finish(embed *e, tw_status result, tw_error *err) {
-    if (result == TW_OK && !cli_all_skipped(&e->skips)) {
+    if (result == TW_OK && e->sink && !cli_all_skipped(&e->skips)) {
         result = tw_sink_commit(e->sink, err);
         e->sink = NULL;
     }
@@ -180,7 +201,7 @@ static int print_summary(embed *e) {
     double seconds = (double)(tw_now_ns() - e->begin_ns) / 1e9;
     tw_buffer b = {0};
     tw_buffer_puts(&b, "{");
-    cli_json_member(&b, "output", e->output);
+    cli_json_member(&b, "output", e->folder ? e->folder : e->output);
     cli_json_number(&b, "rows", (double)e->n_rows);
     cli_json_number(&b, "dim", tw_model_arch(e->session.model)->embed_dim);
     cli_json_number(&b, "skipped", (double)e->skips.n);

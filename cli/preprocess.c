@@ -2,16 +2,15 @@
 #include "base/clock.h"
 #include "base/pool.h"
 #include "base/size.h"
+#include "folder.h"
 #include "inputs.h"
 #include "output.h"
 #include "tensor/npy.h"
 #include "verbs.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { DTYPE_U8 = 1, DTYPE_F32 };
 
@@ -82,56 +81,12 @@ static void blank(const preprocess *p, uint8_t *out, size_t n_bytes) {
         ((float *)(void *)out)[i] = NAN;
 }
 
-/* The picture's name without folders and ending: "a/b.jpeg" is b. */
-static int stem_of(const preprocess *p, size_t i, const char **out) {
-    const char *name = tw_pictures_name(p->pictures, i), *slash = strrchr(name, '/');
-    *out = slash ? slash + 1 : name;
-    const char *dot = strrchr(*out, '.');
-    return (int)(dot && dot > *out ? (size_t)(dot - *out) : strlen(*out));
-}
-
-static char *path_in_folder(const preprocess *p, size_t i) {
-    const char *stem;
-    int n = stem_of(p, i, &stem);
-    tw_buffer b = {0};
-    tw_buffer_printf(&b, "%s/%.*s.npy", p->folder, n, stem);
-    return b.failed ? NULL : b.data;
-}
-
-static int by_path(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* The folder is there and no two pictures have one file. */
-static tw_status prepare_folder(const preprocess *p, tw_error *err) {
-    size_t n = tw_pictures_count(p->pictures);
-    char **paths = calloc(n, sizeof *paths);
-    tw_status status = TW_OK;
-    if (!paths) return tw_fail_no_memory(err, n * sizeof *paths);
-    for (size_t i = 0; i < n; i++)
-        if (!(paths[i] = path_in_folder(p, i))) TW_CHECK(tw_fail_no_memory(err, 1));
-    qsort(paths, n, sizeof *paths, by_path);
-    for (size_t i = 1; i < n; i++)
-        if (strcmp(paths[i - 1], paths[i]) == 0)
-            TW_CHECK(tw_fail(err, TW_ERR_ARGUMENT, "%s: two pictures of this name", paths[i]));
-    if (mkdir(p->folder, 0777) != 0 && errno != EEXIST)
-        status = tw_fail(err, TW_ERR_IO, "%s: %s", p->folder, strerror(errno));
-done:
-    for (size_t i = 0; i < n; i++)
-        free(paths[i]);
-    free(paths);
-    return status;
-}
-
 static tw_status write_file(const preprocess *p, size_t i, const uint8_t *data, tw_error *err) {
     int64_t r = p->session.recipe.size;
     bool u8 = p->dtype == DTYPE_U8;
     int64_t shape[4] = {1, u8 ? r : 3, r, u8 ? 3 : r};
-    char *path = path_in_folder(p, i);
-    if (!path) return tw_fail_no_memory(err, 1);
-    tw_status status = tw_npy_save(path, u8 ? TW_U8 : TW_F32, 4, shape, data, err);
-    free(path);
-    return status;
+    return cli_folder_save(p->folder, tw_pictures_name(p->pictures, i), u8 ? TW_U8 : TW_F32, 4,
+                           shape, data, err);
 }
 
 /* One array of all, or with --npy-path (out is NULL) a file each of those that could be read. */
@@ -187,7 +142,7 @@ static tw_status write_all(preprocess *p, tw_output *out, tw_error *err) {
     if (!j.slots || !pixels) TW_CHECK(tw_fail_no_memory(err, capacity * picture_bytes));
     for (size_t i = 0; i < capacity; i++)
         j.slots[i].out = pixels + i * picture_bytes;
-    TW_CHECK(out ? write_header(p, out, err) : prepare_folder(p, err));
+    TW_CHECK(out ? write_header(p, out, err) : cli_folder_prepare(p->folder, p->pictures, err));
     for (size_t first = 0; first < n_all; first += capacity) {
         size_t n = TW_MIN(capacity, n_all - first);
         read_slots(p, &j, first, n);

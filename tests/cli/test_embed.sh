@@ -119,6 +119,19 @@ run embed a.png -o x.npy --precision bf16
 check "another precision" fails_saying 2 "backend cpu computes in f32"
 run embed a.png -o x.npy --extract-image-feats
 check "the original tool's words" fails_saying 2 "give pictures as operands"
+# one file a picture
+run embed --npy_path each --src-path "$pictures"
+check "--npy-path: a file each" [ "$(find each -name '*.npy' | wc -l)" -eq "$(find "$pictures" -type f | wc -l)" ]
+run embed "$pictures/red-circle.png" -o alone.npy
+check "the row it would have had" both '[ "$(npy_shape each/red-circle.npy)" = "$(npy_shape alone.npy)" ]' "npy_close each/red-circle.npy alone.npy 0"
+mkdir broken && head -c 300 "$pictures/red-circle.png" >broken/b.png && cp "$pictures/red-circle.png" broken/a.png
+run embed --npy-path others broken --json
+check "what cannot be read has no file" both 'status_is 3' '[ -s others/a.npy ] && absent others/b.npy'
+check "--json names the folder" prints '"output": "others", "rows": 2'
+cp broken/a.png broken/a.jpg
+refused "two pictures of one name" 2 "same/a.npy: two pictures of this name" same/a.npy embed --npy-path same broken
+refused "-o and --npy-path" 2 "exclude each other" x.npy embed --npy-path same -o x.npy broken
+refused "texts have no names" 2 "a file a picture" x.npy embed --npy-path same --texts "$TUWEN_SOURCE/demo/labels.zh.txt"
 unset TUWEN_MODEL
 run embed a.png -o x.npy
 check "no model" fails_saying 2 "no model: give -m FILE or set TUWEN_MODEL"

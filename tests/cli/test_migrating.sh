@@ -8,12 +8,12 @@ document=$TUWEN_SOURCE/docs/MIGRATING.md
 mkdir nothing
 tuwen() { env -i PATH="$work/nothing" "$TUWEN" "$@"; }
 
-# What a reader would have: checkpoints, pictures, data, the features that two other tools wrote.
+# What a reader would have: checkpoints, pictures, data, the features that another tool wrote.
 DATAPATH=data MM_MODEL=model.mm DEV_ID=0 chip_name=910B4
 checkpoint_path=$DATAPATH/pretrained_weights/clip_cn_vit-b-16.pt
 arch=$tiny/tiny-vit.json,$tiny/tiny-bert.json
 mkdir -p "$DATAPATH/pretrained_weights" "$DATAPATH/deploy" models results examples Chinese-CLIP/examples \
-    datasets/imagenet_val_1k cifar-100/test/000 cifar-100/test/001 onnx_npy_path dst
+    datasets/imagenet_val_1k cifar-100/test/000 cifar-100/test/001 dst
 for file in "$checkpoint_path" models/clip_cn_vit-h-14.pt ViT-B-32.pt; do
     cp "$tiny/clip_cn_tiny-vit.pt" "$file"
 done
@@ -25,9 +25,7 @@ printf 'triangle\ncircle\n' >label_en.txt
 head -c 5000 "$pictures/red-circle.png" >models/vit-h-14.img.fp16.om
 cp models/vit-h-14.img.fp16.om "$DATAPATH/deploy/vit-b-16.img.fp16.trt"
 tuwen convert "$checkpoint_path" --arch "$arch" -o other.gguf >/dev/null 2>&1
-for folder in onnx_npy_path/pokemon.npy dst/pokemon_0.npy; do
-    tuwen embed -m other.gguf examples -o "$folder" 2>err || cat err
-done
+tuwen embed -m other.gguf examples -o dst/pokemon_0.npy 2>err || cat err
 
 # on_tiny LINE: the line for the tiny checkpoint.
 on_tiny() {
