@@ -75,6 +75,8 @@ static int check_usage(const embed *e) {
     else if (!e->output == !e->folder)
         cli_error(e->output ? "-o and --npy-path exclude each other"
                             : "no output: give -o OUT.npy or -o OUT.jsonl");
+    else if (e->output && !tw_sink_takes(e->output))
+        cli_error("%s: expected an output ending in .npy or .jsonl", e->output);
     else if (e->folder && !e->images && !e->operands.n)
         cli_error("--npy-path: a file a picture; texts and arrays go to one file, -o OUT.npy");
     else if (e->report.json && e->output && strcmp(e->output, "-") == 0)

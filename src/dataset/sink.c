@@ -20,11 +20,15 @@ static bool ends_with(const char *s, const char *end) {
     return n >= n_end && strcmp(s + n - n_end, end) == 0;
 }
 
+bool tw_sink_takes(const char *path) {
+    return ends_with(path, ".npy") || ends_with(path, ".jsonl") || strcmp(path, "-") == 0;
+}
+
 tw_status tw_sink_open(const char *path, size_t n_rows, size_t dim, const char *key, tw_sink **out,
                        tw_error *err) {
     *out = NULL;
     bool is_npy = ends_with(path, ".npy");
-    if (!is_npy && !ends_with(path, ".jsonl") && strcmp(path, "-") != 0)
+    if (!tw_sink_takes(path))
         return tw_fail(err, TW_ERR_ARGUMENT, "%s: expected an output ending in .npy or .jsonl",
                        path);
     tw_sink *sink = calloc(1, sizeof *sink);

@@ -5,7 +5,12 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
+
 typedef struct tw_sink tw_sink;
+
+/* Whether `path` has an ending that tw_sink_open takes. */
+bool tw_sink_takes(const char *path);
 
 /* Opens an output for exactly n_rows rows. `path` ends in .npy or .jsonl; "-" is .jsonl on standard
  * output. `key` names what a row belongs to in .jsonl: {"KEY": …, "feature": […]}.

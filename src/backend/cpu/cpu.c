@@ -39,8 +39,10 @@ static tw_status check_options(const tw_backend_options *o, tw_error *err) {
     if (o->precision != -1 && o->precision != TW_F32)
         return tw_fail(err, TW_ERR_ARGUMENT, "backend cpu computes in f32");
     if (o->provider || o->library || o->graphs || o->n_settings)
-        return tw_fail(err, TW_ERR_ARGUMENT,
-                       "backend cpu has no provider, library, graphs or provider options");
+        return tw_fail(
+            err, TW_ERR_ARGUMENT,
+            "backend cpu has no provider, library, graphs or provider options; --backend "
+            "names one that has");
     return TW_OK;
 }
 
