@@ -4,6 +4,7 @@
 # make sanitize unit, golden and kernel tests and the fuzz corpora under ASan + UBSan
 # make fuzz     every libFuzzer target for RUNS inputs (a million)
 # make magicmind  build/libtuwen_magicmind.so with Cambricon's headers (NEUWARE_HOME=/usr/local/neuware)
+# make sophon   the demo model compiled for SOPHON's BM1684X, on its emulator (minutes; python3.10)
 # make install  PREFIX=/usr/local, DESTDIR respected
 #
 # What a target needs is installed from Debian's packages first (tools/deps.sh); nothing is
@@ -14,7 +15,7 @@ RUNS ?= 1000000
 CMAKE_FLAGS ?=
 NEUWARE_HOME ?= /usr/local/neuware
 
-.PHONY: all demo check sanitize fuzz bench magicmind install clean deps test-deps configure
+.PHONY: all demo check sanitize fuzz bench magicmind sophon install clean deps test-deps configure
 
 all: deps configure
 	@cmake --build $(BUILD)
@@ -57,6 +58,9 @@ magicmind:
 	$(CXX) -std=c++11 -O2 -fPIC -shared -fvisibility=hidden $(CXXFLAGS) -Isrc -isystem $(NEUWARE_HOME)/include \
 	  src/backend/magicmind/shim.cpp -o $(BUILD)/libtuwen_magicmind.so -Wl,--no-undefined \
 	  -L$(NEUWARE_HOME)/lib64 -lmagicmind_runtime -lcnrt -Wl,-rpath,$(NEUWARE_HOME)/lib64
+
+sophon: all
+	@tools/sophon.sh $(BUILD)
 
 install: all
 	@cmake --install $(BUILD) --prefix $(PREFIX)

@@ -1,13 +1,8 @@
 #!/bin/sh
 # Compiles a model file's towers for a SOPHON chip: compile_bmodel.sh MODEL.gguf PREFIX [F16] [BATCH…]
 # PREFIX.img.bmodel and PREFIX.txt.bmodel of each BATCH (1), the largest first, as the runtime wants.
-# Needs tuwen, and tpu_mlir 1.30.2 in a virtual environment of Python 3.10 whose bin/ is in PATH:
-#   pip install --no-deps tpu_mlir==1.30.2 onnxruntime_extensions==0.14.0
-#   pip install numpy==1.24.3 tqdm==4.65.0 protobuf==3.20.3 onnx==1.14.1 onnxruntime==1.16.3 \
-#       onnxsim==0.4.17 Pillow==10.0.0 opencv-python-headless==4.8.0.74 scipy==1.11.1 plotly==5.15.0 \
-#       graphviz==0.20.1 pandas==2.0.3 scikit-learn==1.6.1 psutil filelock transformers==5.6.2
-# Of its lib/third_party, libc.so.6, libm.so.6 and libpthread.so.0 must be moved away on a system
-# whose glibc is newer. TUWEN, TOWERS ("img txt"), CHIP (bm1684x), CONTEXT_LENGTH (52) and SPLIT (not
+# Needs tuwen, and in PATH the bin/ folder of tools/tpu_mlir.sh.
+# TUWEN, TOWERS ("img txt"), CHIP (bm1684x), CONTEXT_LENGTH (52) and SPLIT (not
 # empty: the text tower, TOWERS=txt, ends in rows of tokens) may be set.
 set -eu
 model=$(realpath "$1")
@@ -20,18 +15,6 @@ tuwen=${TUWEN:-tuwen}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"
-
-# The ONNX path of the compiler uses torch for one conversion; 3 GB less.
-mkdir -p stand-in/torch
-cat >stand-in/torch/__init__.py <<'END'
-import numpy
-__version__ = "0.0.0"
-class tensor:
-    def __init__(self, x): self.x = numpy.array(x)
-    def numpy(self): return self.x
-def __getattr__(name): raise ImportError(name)
-END
-python3 -c 'import torch' 2>/dev/null || export PYTHONPATH="$scratch/stand-in${PYTHONPATH:+:$PYTHONPATH}"
 
 for tower in ${TOWERS:-img txt}; do
     files=
