@@ -60,6 +60,11 @@ typedef struct tw_arch {
     tw_text_config text;
 } tw_arch;
 
+/* Floating-point operations of one picture, and of a text of n_tokens: two for each multiply-add of
+ * the products, convolutions and attention of the whole tower as published; 0 when there is none. */
+TW_API double tw_arch_image_flop(const tw_arch *arch);
+TW_API double tw_arch_text_flop(const tw_arch *arch, int32_t n_tokens);
+
 /* ---------------------------------------------------------------------------------- convert */
 
 /* How the position table of a ViT is resized for another resolution: as Chinese-CLIP's, open_clip's
