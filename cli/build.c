@@ -109,8 +109,11 @@ static char **make_words(const build *b, const tower *t, const char *line) {
     size_t n = 0;
     for (const char *p = line; words && *p && n < MAX_WORDS;) {
         size_t length = strcspn(p, " ");
-        fill_word(b, t, p, length, filled);
-        if (filled[0]) words[n++] = strdup(filled);
+        bool extents = length == 8 && memcmp(p, "{shape*}", 8) == 0;
+        fill_word(b, t, extents ? "{shape,}" : p, length, filled);
+        char *rest = NULL, *word = extents ? strtok_r(filled, ",", &rest) : filled;
+        for (; word && word[0] && n < MAX_WORDS; word = extents ? strtok_r(NULL, ",", &rest) : NULL)
+            words[n++] = strdup(word);
         p += length + strspn(p + length, " ");
     }
     return words;
@@ -391,11 +394,14 @@ static void print_export(const build *b) {
     print_word(b->output);
     if (b->batch) printf(" --batch %d", b->batch);
     if (b->context_length && !b->vision_only) printf(" --context-length %d", b->context_length);
+    if (b->to->opset) printf(" --opset %d", b->to->opset);
     puts(b->vision_only ? " --vision-only" : b->text_only ? " --text-only" : "");
 }
 
 static tw_status build_all(build *b, tw_error *err) {
     const tw_arch *arch = tw_model_arch(b->model);
+    if (b->to->by_hand && !b->print)
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "target %s: %s", b->to->name, b->to->by_hand);
     choose_extents(b);
     if (b->print) print_export(b);
     TW_TRY(open_work(b, err));

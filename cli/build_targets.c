@@ -1,5 +1,6 @@
-/* Sources: OpenVINO's conversion guide; the SOPHON, Ascend and TensorRT deployment guides of CLIP.
- */
+/* Sources: OpenVINO's conversion guide; the SOPHON, Ascend, TensorRT and MagicMind deployment
+ * guides of CLIP; of the last gen_model/run.sh and buildin/python_common/build_param.py, with one
+ * input. */
 #include "build_targets.h"
 
 const build_target build_targets[] = {
@@ -40,6 +41,17 @@ const build_target build_targets[] = {
      .package = "TensorRT, with its bin folder in PATH",
      .note = "engines are run by TensorRT's own tools; tuwen runs TensorRT through "
              "--backend onnxruntime --provider tensorrt",
+     .fixed = true},
+    {.name = "magicmind",
+     .extension = "mm",
+     .steps = {"python gen_model.py --precision {precision} --input_dims {shape*} "
+               "--dynamic_shape false --mlu_arch {chip} --type64to32_conversion true "
+               "--conv_scale_fold true --onnx {graph} --magicmind_model {out} --device_id 0"},
+     .precisions = {"force_float32", "force_float16", NULL},
+     .chip = "mtp_372",
+     .by_hand = "MagicMind has a Python interface and no compiler to run; --print prints what to "
+                "run with Cambricon's clip_pytorch/gen_model/gen_model.py",
+     .opset = 13,
      .fixed = true},
     {0},
 };

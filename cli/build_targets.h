@@ -9,7 +9,7 @@ enum { BUILD_STEPS = 2, BUILD_F32 = 0, BUILD_F16, BUILD_BF16, BUILD_PRECISIONS }
 /* Command lines are split at blanks first, then {…} is filled in:
  *   {graph} the ONNX file, {out} the result, {stem} the same without its extension, {name} of the
  *   network, {input} "image" or "text", {format} "NCHW" or "ND", {shape,} the input's extents
- *   "1,3,224,224", {chip}, {precision} its word */
+ *   "1,3,224,224", {chip}, {precision} its word; the word {shape*} is a word for each extent */
 typedef struct build_target {
     const char *name;      /* "sophon" */
     const char *extension; /* of the result */
@@ -21,11 +21,13 @@ typedef struct build_target {
     const char *chip_prefix; /* that the command line has before {chip}; may be NULL */
     const char *package;     /* how to get the compiler */
     const char *note;        /* what to know about the result; may be NULL */
+    const char *by_hand;     /* there is no compiler to run: what to run instead; may be NULL */
+    int opset;               /* of printed exports; 0 = export's own */
     bool fixed; /* extents must be numbers: batch 1 and the model's length unless given */
 } build_target;
 
 extern const build_target build_targets[];        /* ended by a NULL name */
 extern const cli_option build_replaced_options[]; /* of the compilers and scripts themselves */
-#define BUILD_TARGET_WORDS "openvino|sophon|ascend|tensorrt"
+#define BUILD_TARGET_WORDS "openvino|sophon|ascend|tensorrt|magicmind"
 
 #endif

@@ -54,6 +54,18 @@ check "what is printed can be run as it is" both 'status_is 0' "test -s \"it's d
 check "with the words it would have had" grep -q -e "--saveEngine=it's dry.img.trt --fp16" calls
 refused "two precisions" 2 "exclude each other" x.img.trt build model.gguf --target tensorrt --fp16 --precision f32 -o x
 
+run build model.gguf --target magicmind -o mlu --print --batch 4 --precision f16
+lines() {
+    printf '%s\n' 'tuwen export model.gguf -o mlu --batch 4 --context-length 52 --opset 13'
+    for tower in 'img 4 3 32 32' 'txt 4 52'; do
+        echo "python gen_model.py --precision force_float16 --input_dims ${tower#* } --dynamic_shape false --mlu_arch mtp_372 --type64to32_conversion true --conv_scale_fold true --onnx mlu.${tower%% *}.fp32.onnx --magicmind_model mlu.${tower%% *}.mm --device_id 0"
+    done
+}
+lines >expected
+check "magicmind: the lines to run by hand" both 'status_is 0' 'cmp -s expected out'
+refused "magicmind has no compiler to run" 1 "target magicmind: MagicMind has a Python interface and no compiler to run; --print prints what to run with Cambricon's clip_pytorch/gen_model/gen_model.py" mlu.img.mm \
+    build model.gguf --target magicmind -o mlu
+
 # what goes wrong
 stand_in atc 'echo "E40021: the chip is not known" >&2; exit 3'
 refused "a compiler that fails" 1 "atc failed with status 3, see bad.img.log: E40021" bad.img.om \

@@ -85,7 +85,7 @@ void describe(const std::string &name, magicmind::DataType type, const magicmind
     std::memset(out, 0, sizeof *out);
     std::snprintf(out->name, sizeof out->name, "%s", name.c_str());
     std::snprintf(out->type_name, sizeof out->type_name, "%s",
-                  magicmind::TypeEnumToString(type).c_str());
+                  std::string(magicmind::TypeEnumToString(type)).c_str());
     for (const auto &known : types)
         if (known.theirs == type) out->type = known.ours;
     out->n_dims = static_cast<int32_t>(dims.size());

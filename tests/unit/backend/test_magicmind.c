@@ -148,6 +148,24 @@ static void a_text_longer_than_the_tower_is_refused(void **state) {
     tear_down(&f);
 }
 
+static void what_it_can_do_is_told(void **state) {
+    (void)state;
+    fixture f;
+    set_up(&f, TW_TEXT_BERT);
+    write_tower(&f, "txt", "in text INT32 2 4\nout features FLOAT32 2 4\n", true);
+    assert_ok(open_encoder(&f, NULL, NULL), &f.err);
+    tw_capabilities can = TW_CAPABILITIES_INIT;
+    tw_encoder_capabilities(f.encoder, &can);
+    assert_true(can.images.present && can.texts.present && can.beside && can.pads_texts);
+    assert_int_equal(can.images.n_sizes, 0); /* any number */
+    assert_int_equal(can.texts.n_sizes, 1);
+    assert_int_equal(can.texts.sizes[0], 2);
+    assert_int_equal(can.longest_text, 4);
+    assert_int_equal(can.precisions, 0);
+    assert_int_equal(can.n_devices, 1);
+    tear_down(&f);
+}
+
 static void a_clone_shares_the_towers(void **state) {
     (void)state;
     fixture f;
@@ -264,6 +282,7 @@ int main(void) {
                                        cmocka_unit_test(other_types_are_converted),
                                        cmocka_unit_test(texts_are_padded_to_what_a_file_takes),
                                        cmocka_unit_test(a_text_longer_than_the_tower_is_refused),
+                                       cmocka_unit_test(what_it_can_do_is_told),
                                        cmocka_unit_test(a_clone_shares_the_towers),
                                        cmocka_unit_test(devices_that_are_not_there_are_refused),
                                        cmocka_unit_test(files_that_do_not_fit_are_refused),
