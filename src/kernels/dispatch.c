@@ -6,7 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const isa_names[] = {"ref", "avx2", "avx512", "neon"};
+/* Rungs of the ladder from below; NEON's, of another architecture, is above ref alone. */
+static const char *const isa_names[] = {"ref", "neon", "avx2", "avxvnni", "avx512", "avx512vnni"};
+
+static int rung(const char *name) {
+    for (int i = 0; i < (int)(sizeof isa_names / sizeof *isa_names); i++)
+        if (strcmp(name, isa_names[i]) == 0) return i;
+    return -1;
+}
 
 /* __builtin_cpu_supports also asks whether the operating system saves the wider registers. */
 #if defined(__x86_64__)
@@ -25,7 +32,9 @@ int tw_kernels_all(const tw_kernels *tables[8]) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (has_avx2()) tables[n++] = &tw_kernels_avx2;
+    if (has_avx2() && __builtin_cpu_supports("avxvnni")) tables[n++] = &tw_kernels_avxvnni;
     if (has_avx512()) tables[n++] = &tw_kernels_avx512;
+    if (has_avx512() && __builtin_cpu_supports("avx512vnni")) tables[n++] = &tw_kernels_avx512vnni;
 #elif defined(__aarch64__)
     tables[n++] = &tw_kernels_neon; /* every 64-bit Arm processor has it */
 #endif
@@ -33,21 +42,18 @@ int tw_kernels_all(const tw_kernels *tables[8]) {
 }
 
 int tw_kernels_cap_known(const char *cap) {
-    if (!cap || !*cap) return 1;
-    for (size_t i = 0; i < sizeof isa_names / sizeof *isa_names; i++)
-        if (strcmp(cap, isa_names[i]) == 0) return 1;
-    return 0;
+    return !cap || !*cap || rung(cap) >= 0;
 }
 
 const tw_kernels *tw_kernels_pick(const char *cap) {
     const tw_kernels *tables[8];
     int n = tw_kernels_all(tables);
     if (!cap || !*cap || !tw_kernels_cap_known(cap)) return tables[n - 1];
-    for (int i = n - 1; i >= 0; i--)
-        if (strcmp(cap, tables[i]->name) == 0) return tables[i];
-#if defined(__x86_64__)
-    if (strcmp(cap, "avx512") == 0) return tables[n - 1]; /* more than this processor has */
+#if !defined(__x86_64__)
+    if (strcmp(cap, "neon") != 0) return &tw_kernels_ref;
 #endif
+    for (int i = n - 1; i > 0; i--)
+        if (rung(tables[i]->name) <= rung(cap)) return tables[i];
     return &tw_kernels_ref;
 }
 

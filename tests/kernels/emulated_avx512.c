@@ -10,6 +10,8 @@
 #include <simde/x86/avx512.h>
 #include <simde/x86/fma.h>
 
+#include <math.h>
+
 /* What this SIMDe lacks, from Intel's description of the instructions: lanes whose mask bit is
  * clear are neither read nor written. */
 static inline __m512 emulated_maskz_loadu_ps(unsigned mask, const void *from) {
@@ -24,6 +26,49 @@ static inline void emulated_mask_storeu_ps(void *to, unsigned mask, __m512 a) {
     for (int i = 0; i < 16; i++)
         if (mask >> i & 1) ((float *)to)[i] = lanes[i];
 }
+
+/* Lane by lane; floats are rounded to the nearest integer, ties to even. */
+static inline __m512i emulated_cvtps_epi32(__m512 a) {
+    float from[16];
+    int32_t to[16];
+    _mm512_storeu_ps(from, a);
+    for (int i = 0; i < 16; i++)
+        to[i] = (int32_t)rintf(from[i]);
+    return _mm512_loadu_si512(to);
+}
+static inline __m512 emulated_cvtepi32_ps(__m512i a) {
+    int32_t from[16];
+    float to[16];
+    _mm512_storeu_si512(from, a);
+    for (int i = 0; i < 16; i++)
+        to[i] = (float)from[i];
+    return _mm512_loadu_ps(to);
+}
+static inline __m256i emulated_cvtepi32_epi16(__m512i a) {
+    int32_t from[16];
+    int16_t to[16];
+    _mm512_storeu_si512(from, a);
+    for (int i = 0; i < 16; i++)
+        to[i] = (int16_t)from[i];
+    return _mm256_loadu_si256((const void *)to);
+}
+static inline __m512i emulated_madd_epi16(__m512i a, __m512i b) {
+    int16_t x[32], y[32];
+    int32_t to[16];
+    _mm512_storeu_si512(x, a);
+    _mm512_storeu_si512(y, b);
+    for (int i = 0; i < 16; i++)
+        to[i] = x[2 * i] * y[2 * i] + x[2 * i + 1] * y[2 * i + 1];
+    return _mm512_loadu_si512(to);
+}
+#undef _mm512_cvtps_epi32
+#undef _mm512_cvtepi32_ps
+#undef _mm512_cvtepi32_epi16
+#undef _mm512_madd_epi16
+#define _mm512_cvtps_epi32 emulated_cvtps_epi32
+#define _mm512_cvtepi32_ps emulated_cvtepi32_ps
+#define _mm512_cvtepi32_epi16 emulated_cvtepi32_epi16
+#define _mm512_madd_epi16 emulated_madd_epi16
 #ifndef __mmask16
 #define __mmask16 simde__mmask16
 #endif

@@ -4,9 +4,12 @@
 #include <stdint.h>
 
 typedef float32x4_t vf;
+typedef int32x4_t vi;
 enum { VL = 4, NV = 3, MR = 8 }; /* 24 accumulators, 3 of B, 5 left for A */
 #define TABLE tw_kernels_neon
 #define TABLE_NAME "neon"
+
+enum { GROUP = 2, A_BYTES = 2 };
 
 /* clang-format off */
 static inline vf v_zero(void) { return vdupq_n_f32(0.0f); }
@@ -57,6 +60,29 @@ static inline void transpose4(const float *from, size_t ld_from, float *to, size
     vst1q_f32(to + 2 * ld_to, vcombine_f32(vget_high_f32(low.val[0]), vget_high_f32(high.val[0])));
     vst1q_f32(to + 3 * ld_to, vcombine_f32(vget_high_f32(low.val[1]), vget_high_f32(high.val[1])));
 }
+
+static inline vi i_zero(void) { return vdupq_n_s32(0); }
+static inline vi i_set1(int32_t x) { return vdupq_n_s32(x); }
+static inline vi i_load(const void *p) { return vld1q_s32(p); }
+static inline vi i_add(vi a, vi b) { return vaddq_s32(a, b); }
+static inline vi i_sub(vi a, vi b) { return vsubq_s32(a, b); }
+static inline vi i_mul(vi a, vi b) { return vmulq_s32(a, b); }
+static inline vi i_min(vi a, vi b) { return vminq_s32(a, b); }
+static inline vi i_max(vi a, vi b) { return vmaxq_s32(a, b); }
+static inline vi i_from(vf a) { return vcvtnq_s32_f32(a); }
+static inline vf v_from(vi a) { return vcvtq_f32_s32(a); }
+static inline vi i_four(const void *p) {
+    int32_t four;
+    __builtin_memcpy(&four, p, 4);
+    return vdupq_n_s32(four);
+}
+static inline vi i_weights(const void *p) { return vreinterpretq_s32_s16(vmovl_s8(vld1_s8(p))); }
+static inline vi i_dot(vi s, vi a, vi b) {
+    int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
+    int32x4_t low = vmull_s16(vget_low_s16(x), vget_low_s16(y));
+    return vaddq_s32(s, vpaddq_s32(low, vmull_high_s16(x, y)));
+}
+static inline void i_store_bytes(void *p, vi a) { vst1_s16(p, vmovn_s32(a)); }
 /* clang-format on */
 
 #include "kernels/simd/kernels.inc.h"

@@ -33,6 +33,13 @@ static double activate(double x, tw_act act) {
     return x;
 }
 
+/* Element (i, j) of C from its sum. */
+static void finish(const tw_gemm *g, size_t i, size_t j, double sum) {
+    double x = activate(sum + (g->bias ? (double)g->bias[j] : 0.0), g->act);
+    if (g->residual) x += (double)g->residual[i * g->ld_residual + j];
+    g->c[i * g->ldc + j] = (float)(g->relu && x < 0 ? 0 : x);
+}
+
 static void gemm_f32(const tw_gemm *g, size_t m_begin, size_t m_end, size_t panel_begin,
                      size_t panel_end) {
     for (size_t i = m_begin; i < m_end; i++)
@@ -42,13 +49,86 @@ static void gemm_f32(const tw_gemm *g, size_t m_begin, size_t m_end, size_t pane
             for (size_t p = 0; p < g->k; p++)
                 for (size_t j = 0; j < NR; j++)
                     sum[j] += (double)a[p] * (double)b[p * NR + j];
-            for (size_t j = 0; j < NR && panel * NR + j < g->n; j++) {
-                size_t column = panel * NR + j;
-                double x = activate(sum[j] + (g->bias ? (double)g->bias[column] : 0.0), g->act);
-                if (g->residual) x += (double)g->residual[i * g->ld_residual + column];
-                g->c[i * g->ldc + column] = (float)(g->relu && x < 0 ? 0 : x);
-            }
+            for (size_t j = 0; j < NR && panel * NR + j < g->n; j++)
+                finish(g, i, panel * NR + j, sum[j]);
         }
+}
+
+/* int8, a value at a time: a panel is [k][NR] weights, NR scales; a row is its scale, its zero
+ * point and k activations. */
+static size_t row_i8(size_t k) {
+    return 8 + (k + 3) / 4 * 4;
+}
+static size_t panel_i8(size_t k) {
+    return k * NR + NR * sizeof(float);
+}
+
+static void pack_i8(const float *w, size_t ldw, size_t n, size_t k, size_t panel_begin,
+                    size_t panel_end, unsigned char *packed) {
+    for (size_t row = panel_begin * NR; row < panel_end * NR; row++) {
+        unsigned char *panel = packed + row / NR * panel_i8(k);
+        float most = 0, scale = 0;
+        for (size_t p = 0; row < n && p < k && most < INFINITY; p++)
+            if (!(fabsf(w[row * ldw + p]) <= most)) most = fabsf(w[row * ldw + p]);
+        if (!(most <= 1e-30f)) scale = most / 127.0f;
+        for (size_t p = 0; p < k; p++) {
+            float b = scale > 0 && scale < INFINITY ? w[row * ldw + p] * (127.0f / most) : 0;
+            panel[p * NR + row % NR] = (unsigned char)(int8_t)rintf(b);
+        }
+        memcpy(panel + k * NR + row % NR * sizeof scale, &scale, sizeof scale);
+    }
+}
+
+static void quantize_row(const float *x, const float *m, size_t k, unsigned char *out) {
+    float low = 0, high = 0, scale = 0, to = 0;
+    int32_t zero = 0, finite = 1;
+    for (size_t p = 0; p < k; p++) {
+        float a = m ? x[p] * m[p] : x[p];
+        if (a < low) low = a;
+        if (a > high) high = a;
+        finite &= isfinite(a) != 0;
+    }
+    float range = high - low;
+    if (!finite || range == INFINITY) {
+        scale = NAN;
+    } else if (range > 1e-30f) {
+        scale = range / 255.0f;
+        to = 255.0f / range;
+        zero = (int32_t)rintf(-low * to);
+    }
+    memset(out, 0, row_i8(k));
+    memcpy(out, &scale, sizeof scale);
+    memcpy(out + 4, &zero, sizeof zero);
+    for (size_t p = 0; p < k && to > 0; p++) {
+        int32_t a = (int32_t)rintf((m ? x[p] * m[p] : x[p]) * to) + zero;
+        out[8 + p] = (unsigned char)(a < 0 ? 0 : a > 255 ? 255 : a);
+    }
+}
+
+static void quantize_i8(const float *x, size_t ldx, const float *m, size_t rows, size_t k,
+                        unsigned char *out) {
+    for (size_t i = 0; i < rows; i++)
+        quantize_row(x + i * ldx, m, k, out + i * row_i8(k));
+}
+
+static double dot_i8(const unsigned char *row, const unsigned char *panel, size_t j, size_t k) {
+    float scale_a, scale_b;
+    int32_t zero, sum = 0;
+    memcpy(&scale_a, row, sizeof scale_a);
+    memcpy(&zero, row + 4, sizeof zero);
+    memcpy(&scale_b, panel + k * NR + j * sizeof scale_b, sizeof scale_b);
+    for (size_t p = 0; p < k; p++)
+        sum += (row[8 + p] - zero) * (int8_t)panel[p * NR + j];
+    return (double)scale_a * (double)scale_b * (double)sum;
+}
+
+static void gemm_i8(const tw_gemm_i8 *g, size_t m_begin, size_t m_end, size_t panel_begin,
+                    size_t panel_end) {
+    for (size_t i = m_begin; i < m_end; i++)
+        for (size_t j = panel_begin * NR; j < panel_end * NR && j < g->to.n; j++)
+            finish(&g->to, i, j,
+                   dot_i8(g->a + i * row_i8(g->to.k), g->b + j / NR * panel_i8(g->to.k), j % NR,
+                          g->to.k));
 }
 
 static void layer_norm_f32(const float *x, size_t ldx, const float *gamma, const float *beta,
@@ -130,6 +210,11 @@ const tw_kernels tw_kernels_ref = {
     .mr = 1,
     .pack_f32 = pack_f32,
     .gemm_f32 = gemm_f32,
+    .row_i8 = row_i8,
+    .panel_i8 = panel_i8,
+    .pack_i8 = pack_i8,
+    .quantize_i8 = quantize_i8,
+    .gemm_i8 = gemm_i8,
     .layer_norm_f32 = layer_norm_f32,
     .attention_f32 = attention_f32,
     .attention_scratch = attention_scratch,

@@ -13,6 +13,14 @@
  *   v_sum(a) v_top(a)     sum of the lanes in one fixed order; the largest
  *   transpose4(from, ld_from, to, ld_to)   a 4 x 4 block
  *
+ *   vi                    a vector of VL int32; i_zero i_load i_add i_sub i_mul i_min i_max i_set1
+ *   GROUP, A_BYTES        values of K that one i_dot takes; bytes a quantised activation takes
+ *   i_four(p)             4 bytes of memory in every lane: GROUP activations
+ *   i_weights(p)          VL * GROUP bytes of weights, as i_dot wants them
+ *   i_dot(s, a, b)        s + the sum of a lane's GROUP products, exact
+ *   i_store_bytes(p, a)   the lanes, 0..255, as VL activations of A_BYTES
+ *   i_from(v) v_from(i)   to the nearest integer, ties to even; to the nearest float
+ *
  * All functions are static: nothing but the table leaves the translation unit. */
 #include "kernels/kernels.h"
 
@@ -40,6 +48,7 @@ static size_t ceil_div(size_t a, size_t b) {
 #include "kernels/simd/math.inc.h"
 #include "kernels/simd/pack.inc.h"
 #include "kernels/simd/gemm.inc.h"
+#include "kernels/simd/i8.inc.h"
 #include "kernels/simd/attention.inc.h"
 #include "kernels/simd/rows.inc.h"
 /* clang-format on */
@@ -50,6 +59,11 @@ const tw_kernels TABLE = {
     .mr = MR,
     .pack_f32 = pack_f32,
     .gemm_f32 = gemm_f32,
+    .row_i8 = row_i8,
+    .panel_i8 = panel_i8,
+    .pack_i8 = pack_i8,
+    .quantize_i8 = quantize_i8,
+    .gemm_i8 = gemm_i8,
     .layer_norm_f32 = layer_norm_f32,
     .attention_f32 = attention_f32,
     .attention_scratch = attention_scratch,

@@ -1,12 +1,18 @@
-/* AVX2 + FMA: 8 lanes, 16 registers. */
+/* AVX2 + FMA: 8 lanes, 16 registers. avxvnni.c compiles it once more with TW_VNNI. */
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 
 typedef __m256 vf;
+typedef __m256i vi;
 enum { VL = 8, NV = 2, MR = 6 }; /* 12 accumulators, 2 of B, 1 of A */
+#ifdef TW_VNNI
+enum { GROUP = 4, A_BYTES = 1 };
+#else
+enum { GROUP = 2, A_BYTES = 2 };
 #define TABLE tw_kernels_avx2
 #define TABLE_NAME "avx2"
+#endif
 
 /* clang-format off */
 static inline vf v_zero(void) { return _mm256_setzero_ps(); }
@@ -60,6 +66,38 @@ static inline void transpose4(const float *from, size_t ld_from, float *to, size
     _mm_storeu_ps(to + 2 * ld_to, r2);
     _mm_storeu_ps(to + 3 * ld_to, r3);
 }
+
+static inline vi i_zero(void) { return _mm256_setzero_si256(); }
+static inline vi i_set1(int32_t x) { return _mm256_set1_epi32(x); }
+static inline vi i_load(const void *p) { return _mm256_loadu_si256(p); }
+static inline vi i_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
+static inline vi i_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
+static inline vi i_mul(vi a, vi b) { return _mm256_mullo_epi32(a, b); }
+static inline vi i_min(vi a, vi b) { return _mm256_min_epi32(a, b); }
+static inline vi i_max(vi a, vi b) { return _mm256_max_epi32(a, b); }
+static inline vi i_from(vf a) { return _mm256_cvtps_epi32(a); }
+static inline vf v_from(vi a) { return _mm256_cvtepi32_ps(a); }
+static inline vi i_four(const void *p) {
+    int32_t four;
+    __builtin_memcpy(&four, p, 4);
+    return _mm256_set1_epi32(four);
+}
+static inline __m128i i_halves(vi a) {
+    return _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+}
+#ifdef TW_VNNI
+static inline vi i_weights(const void *p) { return _mm256_loadu_si256(p); }
+static inline vi i_dot(vi s, vi a, vi b) { return _mm256_dpbusd_avx_epi32(s, a, b); }
+static inline void i_store_bytes(void *p, vi a) {
+    _mm_storel_epi64(p, _mm_packus_epi16(i_halves(a), i_halves(a)));
+}
+#else
+/* vpmaddubsw would saturate: 255 * 127 twice is beyond 16 bits. So activations are kept in 16 bits
+ * and weights widened to 16 when loaded. */
+static inline vi i_weights(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128(p)); }
+static inline vi i_dot(vi s, vi a, vi b) { return _mm256_add_epi32(s, _mm256_madd_epi16(a, b)); }
+static inline void i_store_bytes(void *p, vi a) { _mm_storeu_si128(p, i_halves(a)); }
+#endif
 /* clang-format on */
 
 #include "kernels/simd/kernels.inc.h"

@@ -1,4 +1,5 @@
-/* AVX-512 F, BW, VL, DQ: 16 lanes, 32 registers. The tests compile this file a second time with
+/* AVX-512 F, BW, VL, DQ: 16 lanes, 32 registers. avx512vnni.c compiles it once more with TW_VNNI.
+ * The tests compile this file a second time with
  * the intrinsics emulated; that build defines TW_EMULATED and brings its own. */
 #ifndef TW_EMULATED
 #include <immintrin.h>
@@ -7,8 +8,14 @@
 #include <stdint.h>
 
 typedef __m512 vf;
+typedef __m512i vi;
 enum { VL = 16, NV = 2, MR = 14 }; /* 28 accumulators, 2 of B, 1 of A */
-#ifndef TW_EMULATED
+#ifdef TW_VNNI
+enum { GROUP = 4, A_BYTES = 1 };
+#else
+enum { GROUP = 2, A_BYTES = 2 };
+#endif
+#ifndef TABLE
 #define TABLE tw_kernels_avx512
 #define TABLE_NAME "avx512"
 #endif
@@ -62,6 +69,32 @@ static inline void transpose4(const float *from, size_t ld_from, float *to, size
     _mm_storeu_ps(to + 2 * ld_to, r2);
     _mm_storeu_ps(to + 3 * ld_to, r3);
 }
+
+static inline vi i_zero(void) { return _mm512_setzero_si512(); }
+static inline vi i_set1(int32_t x) { return _mm512_set1_epi32(x); }
+static inline vi i_load(const void *p) { return _mm512_loadu_si512(p); }
+static inline vi i_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
+static inline vi i_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
+static inline vi i_mul(vi a, vi b) { return _mm512_mullo_epi32(a, b); }
+static inline vi i_min(vi a, vi b) { return _mm512_min_epi32(a, b); }
+static inline vi i_max(vi a, vi b) { return _mm512_max_epi32(a, b); }
+static inline vi i_from(vf a) { return _mm512_cvtps_epi32(a); }
+static inline vf v_from(vi a) { return _mm512_cvtepi32_ps(a); }
+static inline vi i_four(const void *p) {
+    int32_t four;
+    __builtin_memcpy(&four, p, 4);
+    return _mm512_set1_epi32(four);
+}
+#ifdef TW_VNNI
+static inline vi i_weights(const void *p) { return _mm512_loadu_si512(p); }
+static inline vi i_dot(vi s, vi a, vi b) { return _mm512_dpbusd_epi32(s, a, b); }
+static inline void i_store_bytes(void *p, vi a) { _mm_storeu_si128(p, _mm512_cvtepi32_epi8(a)); }
+#else
+/* As in avx2.c: 16-bit products, for vpmaddubsw would saturate. */
+static inline vi i_weights(const void *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256(p)); }
+static inline vi i_dot(vi s, vi a, vi b) { return _mm512_add_epi32(s, _mm512_madd_epi16(a, b)); }
+static inline void i_store_bytes(void *p, vi a) { _mm256_storeu_si256(p, _mm512_cvtepi32_epi16(a)); }
+#endif
 /* clang-format on */
 
 #include "kernels/simd/kernels.inc.h"

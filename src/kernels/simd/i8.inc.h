@@ -1,0 +1,230 @@
+/* The int8 product. Weights and activations of 8 bits, sums in 32 bits: exact, so that neither
+ * order nor blocking matters and a panel runs through all of K in registers.
+ *
+ * A panel: element (p, j) at p / GROUP * NR * GROUP + j * GROUP + p % GROUP, K filled up with zeros
+ * to a multiple of GROUP; then NR floats, the columns' scales, and NR int32, the columns' sums.
+ * A row: its scale and its zero point in a line of its own, then K activations of A_BYTES and
+ * zeros. As x = scale (a - zero), a sum of products of a minus zero times the column's sum is what
+ * counts. */
+
+/* A sum that stays in its register: GCC 12 would also store it, at every step (docs/SPEED.md). */
+#if defined(__x86_64__) && !defined(TW_EMULATED)
+#define IN_REGISTER(x) __asm__("" : "+v"(x))
+#elif defined(__aarch64__)
+#define IN_REGISTER(x) __asm__("" : "+w"(x))
+#else
+#define IN_REGISTER(x) ((void)0)
+#endif
+
+enum { ROW_HEAD = 64, ROW_STEP = 64 };
+
+typedef struct row_head {
+    float scale;
+    int32_t zero;
+} row_head;
+
+static size_t row_i8(size_t k) {
+    return ROW_HEAD + ceil_div(k * A_BYTES, ROW_STEP) * ROW_STEP;
+}
+
+static size_t panel_data(size_t k) {
+    return ceil_div(k, GROUP) * GROUP * NR;
+}
+
+static size_t panel_i8(size_t k) {
+    return panel_data(k) + NR * (sizeof(float) + sizeof(int32_t));
+}
+
+/* ---------------------------------------------------------------------------------- packing */
+
+/* The largest magnitude of a row, or the first that is not finite. */
+static float row_magnitude(const float *x, size_t n) {
+    float most = 0;
+    for (size_t i = 0; i < n && most < INFINITY; i++)
+        if (!(fabsf(x[i]) <= most)) most = fabsf(x[i]);
+    return most;
+}
+
+/* Column j of a panel from a row of weights. A row that is not finite keeps that in its scale. */
+static void pack_column(const float *w, size_t k, size_t j, unsigned char *panel, float *scale,
+                        int32_t *sum) {
+    float most = row_magnitude(w, k), to = most > 1e-30f && most < INFINITY ? 127.0f / most : 0;
+    *scale = most > 1e-30f || most != most ? most / 127.0f : 0;
+    *sum = 0;
+    for (size_t p = 0; p < k; p++) {
+        int32_t b = to > 0 ? (int32_t)rintf(w[p] * to) : 0;
+        panel[p / GROUP * NR * GROUP + j * GROUP + p % GROUP] = (unsigned char)(int8_t)b;
+        *sum += b;
+    }
+}
+
+static void pack_i8(const float *w, size_t ldw, size_t n, size_t k, size_t panel_begin,
+                    size_t panel_end, unsigned char *packed) {
+    for (size_t i = panel_begin; i < panel_end; i++) {
+        unsigned char *panel = packed + i * panel_i8(k);
+        float scale[NR] = {0};
+        int32_t sum[NR] = {0};
+        memset(panel, 0, panel_data(k));
+        for (size_t j = 0; j < NR && i * NR + j < n; j++)
+            pack_column(w + (i * NR + j) * ldw, k, j, panel, scale + j, sum + j);
+        memcpy(panel + panel_data(k), scale, sizeof scale);
+        memcpy(panel + panel_data(k) + sizeof scale, sum, sizeof sum);
+    }
+}
+
+/* -------------------------------------------------------------------------------- quantising */
+
+ALWAYS_INLINE vf scaled(const float *x, const float *m, size_t i, size_t lanes) {
+    if (lanes == VL) return m ? v_mul(v_load(x + i), v_load(m + i)) : v_load(x + i);
+    vf a = v_load_n(x + i, lanes);
+    return m ? v_mul(a, v_load_n(m + i, lanes)) : a;
+}
+
+/* The smallest and largest element of a row, and 0; `poison` is 0, or NaN if not all are finite. */
+ALWAYS_INLINE void row_range(const float *x, const float *m, size_t k, float *low, float *high,
+                             float *poison) {
+    vf least = v_zero(), most = v_zero(), sick = v_zero();
+    for (size_t i = 0; i < k; i += VL) {
+        vf a = scaled(x, m, i, min_size(k - i, VL));
+        least = v_max(v_sub(v_zero(), a), least); /* of -x */
+        most = v_max(a, most);
+        sick = v_fma(a, v_zero(), sick);
+    }
+    *low = -v_top(least);
+    *high = v_top(most);
+    *poison = v_sum(sick);
+}
+
+ALWAYS_INLINE void quantize_row(const float *x, const float *m, size_t k, unsigned char *out) {
+    float low, high, poison;
+    row_range(x, m, k, &low, &high, &poison);
+    float range = high - low, to = range > 1e-30f && range < INFINITY ? 255.0f / range : 0;
+    row_head head = {(to > 0 ? range / 255.0f : 0) + poison, 0};
+    if (range == INFINITY || poison != 0) head.scale = NAN;
+    vf by = v_set1(poison == 0 ? to : 0);
+    if (poison == 0) head.zero = (int32_t)rintf(-low * to);
+    memcpy(out, &head, sizeof head);
+    out += ROW_HEAD;
+    vi zero = i_set1(head.zero), full = i_set1(255);
+    size_t n_bytes = row_i8(k) - ROW_HEAD, i = 0;
+    for (; i < k; i += VL, out += VL * A_BYTES, n_bytes -= VL * A_BYTES) {
+        vi a = i_add(i_from(v_mul(scaled(x, m, i, min_size(k - i, VL)), by)), zero);
+        i_store_bytes(out, i_min(i_max(a, i_zero()), full));
+    }
+    memset(out, 0, n_bytes);
+}
+
+static void quantize_i8(const float *x, size_t ldx, const float *m, size_t rows, size_t k,
+                        unsigned char *out) {
+    for (; rows > 0; rows--, x += ldx, out += row_i8(k))
+        if (m)
+            quantize_row(x, m, k, out);
+        else
+            quantize_row(x, NULL, k, out);
+}
+
+/* ----------------------------------------------------------------------------------- product */
+
+typedef struct tile_i8 {
+    const unsigned char *a, *panel, *next; /* rows row_i8 apart; what to fetch meanwhile, or NULL */
+    size_t lda, steps;                     /* bytes; groups of K */
+    float *t;                              /* [rows, NR], scaled sums */
+} tile_i8;
+
+/* t = scale_a scale_b (sum - zero * sum of b) */
+ALWAYS_INLINE void scale_tile(size_t rows, const tile_i8 *job, vi sum[MR][NV]) {
+    const unsigned char *tail = job->panel + job->steps * NR * GROUP;
+    UNROLL for (size_t r = 0; r < rows; r++) {
+        row_head head;
+        memcpy(&head, job->a + r * job->lda, sizeof head);
+        UNROLL for (size_t j = 0; j < NV; j++) {
+            vf scale = v_load((const float *)(const void *)tail + j * VL);
+            vi sums = i_load(tail + (NR + j * VL) * sizeof(float));
+            vf x = v_from(i_sub(sum[r][j], i_mul(i_set1(head.zero), sums)));
+            v_store(job->t + r * NR + j * VL, v_mul(x, v_mul(scale, v_set1(head.scale))));
+        }
+    }
+}
+
+ALWAYS_INLINE void micro_i8(size_t rows, const tile_i8 *job) {
+    const unsigned char *group[(MR + 2) / 3], *panel = job->panel, *next = job->next;
+    size_t lda = job->lda;
+    vi sum[MR][NV];
+    UNROLL for (size_t r = 0; r < rows; r++) {
+        UNROLL for (size_t j = 0; j < NV; j++) sum[r][j] = i_zero();
+    }
+    UNROLL for (size_t r = 0; r < rows; r += 3) group[r / 3] = job->a + ROW_HEAD + r * lda;
+    for (const unsigned char *end = panel + job->steps * NR * GROUP; panel < end;
+         panel += NR * GROUP) {
+        vi b[NV];
+        UNROLL for (size_t j = 0; j < NV; j++) b[j] = i_weights(panel + j * VL * GROUP);
+        UNROLL for (size_t r = 0; r < rows; r++) {
+            vi a = i_four(group[r / 3] + r % 3 * lda);
+            UNROLL for (size_t j = 0; j < NV; j++) {
+                sum[r][j] = i_dot(sum[r][j], a, b[j]);
+                IN_REGISTER(sum[r][j]);
+            }
+        }
+        UNROLL for (size_t r = 0; r < rows; r += 3) group[r / 3] += GROUP * A_BYTES;
+        UNROLL for (size_t line = 0; line < NR * GROUP; line += 64)
+            __builtin_prefetch(next + line, 0, 2);
+        next += NR * GROUP;
+    }
+    scale_tile(rows, job, sum);
+}
+
+static void tile_of_i8(size_t rows, const tile_i8 *job) {
+#define ROWS(n)                                                                                    \
+    case n:                                                                                        \
+        if (n <= MR) micro_i8(n <= MR ? n : 1, job);                                               \
+        break
+    switch (rows) {
+        ROWS(1);
+        ROWS(2);
+        ROWS(3);
+        ROWS(4);
+        ROWS(5);
+        ROWS(6);
+        ROWS(7);
+        ROWS(8);
+        ROWS(9);
+        ROWS(10);
+        ROWS(11);
+        ROWS(12);
+        ROWS(13);
+        ROWS(14);
+    }
+#undef ROWS
+}
+
+/* One panel's columns of up to BLOCK_ROWS rows. The first tile fetches the next panel. */
+static void panel_of_i8(const tw_gemm_i8 *g, size_t row, size_t rows, size_t panel,
+                        const unsigned char *next) {
+    _Alignas(64) float t[BLOCK_ROWS * NR];
+    size_t n_tiles = ceil_div(rows, MR), height = rows / n_tiles, higher = rows % n_tiles;
+    tile_i8 job = {.lda = row_i8(g->to.k), .steps = ceil_div(g->to.k, GROUP), .t = t};
+    job.panel = g->b + panel * panel_i8(g->to.k);
+    job.a = g->a + row * job.lda;
+    job.next = next;
+    for (size_t i = 0; i < n_tiles; i++) {
+        size_t tile_rows = height + (i < higher);
+        tile_of_i8(tile_rows, &job);
+        job.a += tile_rows * job.lda;
+        job.t += tile_rows * NR;
+        job.next = job.panel;
+    }
+    finish_block(&g->to, row, rows, panel * NR, min_size(g->to.n - panel * NR, NR), t, NR);
+}
+
+static void gemm_i8(const tw_gemm_i8 *g, size_t m_begin, size_t m_end, size_t panel_begin,
+                    size_t panel_end) {
+    size_t m = m_end - m_begin, n_blocks = ceil_div(m, BLOCK_ROWS);
+    for (size_t block = 0; block < n_blocks; block++) {
+        size_t row = m_begin + m * block / n_blocks;
+        size_t rows = m_begin + m * (block + 1) / n_blocks - row;
+        for (size_t panel = panel_begin; panel < panel_end; panel++) {
+            size_t next = panel + 1 < panel_end ? panel + 1 : panel;
+            panel_of_i8(g, row, rows, panel, g->b + next * panel_i8(g->to.k));
+        }
+    }
+}
