@@ -1,5 +1,5 @@
 /* Speed of the kernels on one thread: GFLOP/s of each shape, and its share of the peak of fused
- * multiply-adds, measured in the same run. See docs/SPEED.md.
+ * multiply-adds in f32, measured in the same run. See docs/SPEED.md.
  *   usage: bench_kernels [table [part of a case's name]] */
 #include "kernels/dispatch.h"
 
@@ -69,8 +69,8 @@ static double peak_gflops(const char *isa) {
     int lanes = 0;
     float out[12 * 16];
 #if defined(__x86_64__)
-    if (strcmp(isa, "avx2") == 0) loop = peak_avx2, lanes = 8;
-    if (strcmp(isa, "avx512") == 0) loop = peak_avx512, lanes = 16;
+    if (strcmp(isa, "avx2") == 0 || strcmp(isa, "avxvnni") == 0) loop = peak_avx2, lanes = 8;
+    if (strncmp(isa, "avx512", 6) == 0) loop = peak_avx512, lanes = 16;
 #elif defined(__aarch64__)
     if (strcmp(isa, "neon") == 0) loop = peak_neon, lanes = 4;
 #endif
@@ -89,7 +89,7 @@ static double peak_gflops(const char *isa) {
 
 typedef struct bench_case {
     const char *name;
-    enum { GEMM, ATTENTION, LAYER_NORM } what;
+    enum { GEMM, GEMM_I8, ATTENTION, LAYER_NORM } what; /* GEMM_I8: with quantising A, not cold */
     size_t m, n, k; /* attention: n_q, n_kv, d; layer_norm: rows, d */
     tw_act act;
     int residual, cold; /* cold: the weights come from memory, not from a cache */
@@ -106,6 +106,11 @@ static const bench_case cases[] = {
     {"image b1 fc2", GEMM, 197, 768, 3072, TW_ACT_ID, 1, 1},
     {"ViT-H b1 fc1", GEMM, 257, 5120, 1280, TW_ACT_GELU, 0, 1},
     {"ViT-H b1 fc2", GEMM, 257, 1280, 5120, TW_ACT_ID, 1, 1},
+    {"int8 b8 qkv", GEMM_I8, 1576, 2304, 768, TW_ACT_ID, 0, 0},
+    {"int8 b8 out", GEMM_I8, 1576, 768, 768, TW_ACT_ID, 1, 0},
+    {"int8 b8 fc1 quick", GEMM_I8, 1576, 3072, 768, TW_ACT_QUICK, 0, 0},
+    {"int8 b8 fc2", GEMM_I8, 1576, 768, 3072, TW_ACT_ID, 1, 0},
+    {"int8 text 12 fc1", GEMM_I8, 12, 3072, 768, TW_ACT_GELU, 0, 0},
     {"resnet 3x3 56x56", GEMM, 3136, 64, 576, TW_ACT_ID, 0, 0},
     {"resnet 1x1 56x56", GEMM, 3136, 256, 64, TW_ACT_ID, 1, 0},
     {"resnet 1x1 7x7", GEMM, 49, 2048, 512, TW_ACT_ID, 1, 0},
@@ -138,14 +143,23 @@ typedef struct workload {
     const tw_kernels *t;
     const bench_case *c;
     float *a, *b, *v, *res, *out, *scratch; /* v: the bias, or the values */
+    unsigned char *a8, *b8;
     size_t copies, next;
     size_t row, rows; /* of A, computed by one call; a call moves on to the next rows */
     double flops;
 } workload;
 
+static void pack_i8(workload *w) {
+    const bench_case *c = w->c;
+    size_t panels = (c->n + w->t->nr - 1) / w->t->nr;
+    w->a8 = (unsigned char *)numbers(c->m * w->t->row_i8(c->k) / 4 + 1);
+    w->b8 = (unsigned char *)numbers(panels * w->t->panel_i8(c->k) / 4 + 1);
+    w->t->pack_i8(w->b, c->k, c->n, c->k, 0, panels, w->b8);
+}
+
 static workload prepare(const tw_kernels *t, const bench_case *c) {
     workload w = {.t = t, .c = c, .copies = 1};
-    if (c->what == GEMM) {
+    if (c->what == GEMM || c->what == GEMM_I8) {
         size_t padded = (c->n + t->nr - 1) / t->nr * t->nr * c->k;
         if (c->cold) w.copies = 1 + ((size_t)64 << 20) / padded; /* 256 MB of weights */
         w.a = numbers(c->m * c->k);
@@ -156,6 +170,7 @@ static workload prepare(const tw_kernels *t, const bench_case *c) {
         /* A long call never gets a quiet core on a busy machine; pieces of it do. */
         w.rows = c->m % 197 == 0 ? 197 : c->m;
         w.flops = 2.0 * (double)w.rows * (double)c->n * (double)c->k;
+        if (c->what == GEMM_I8) pack_i8(&w);
     } else if (c->what == ATTENTION) {
         w.a = numbers(c->m * c->k);
         w.b = numbers(c->n * c->k);
@@ -180,11 +195,13 @@ static void release(workload *w) {
     free(w->res);
     free(w->out);
     free(w->scratch);
+    free(w->a8);
+    free(w->b8);
 }
 
 static void run(workload *w) {
     const bench_case *c = w->c;
-    if (c->what == GEMM) {
+    if (c->what == GEMM || c->what == GEMM_I8) {
         size_t panels = (c->n + w->t->nr - 1) / w->t->nr;
         tw_gemm g = {.a = w->a,
                      .b = w->b + w->next * panels * w->t->nr * c->k,
@@ -198,7 +215,14 @@ static void run(workload *w) {
                      .n = c->n,
                      .k = c->k,
                      .act = c->act};
-        w->t->gemm_f32(&g, w->row, w->row + w->rows, 0, panels);
+        if (c->what == GEMM_I8) {
+            tw_gemm_i8 i8 = {w->a8, w->b8, g};
+            unsigned char *rows = w->a8 + w->row * w->t->row_i8(c->k);
+            w->t->quantize_i8(w->a + w->row * c->k, c->k, NULL, w->rows, c->k, rows);
+            w->t->gemm_i8(&i8, w->row, w->row + w->rows, 0, panels);
+        } else {
+            w->t->gemm_f32(&g, w->row, w->row + w->rows, 0, panels);
+        }
         w->next = (w->next + 1) % w->copies;
         w->row = (w->row + w->rows) % c->m;
     } else if (c->what == ATTENTION) {
