@@ -79,46 +79,61 @@ typedef struct buffers {
     float *mixed;  /* [T, W] heads' output */
     float *hidden; /* [T, M] */
     float *attention;
-    float *wanted; /* [n, W] rows the queries of the last block come from */
+    float *quantized; /* rows of a product's A as int8 */
+    float *wanted;    /* [n, W] rows the queries of the last block come from */
 } buffers;
+
+/* The longest row of any product's A. */
+static size_t widest(const tw_transformer *t) {
+    return TW_MAX(t->width, t->mlp_width);
+}
 
 size_t tw_transformer_scratch(const tw_backend_state *s, const tw_transformer *t,
                               const tw_sequences *seq) {
     size_t rows = seq->n_rows, w = t->width;
     return 2 * tw_scratch_room(rows * w) + tw_scratch_room(rows * 3 * w) +
            tw_scratch_room(rows * t->mlp_width) + tw_scratch_room(seq->n * w) +
-           tw_attention_scratch(s, seq, t->n_heads, w / t->n_heads);
+           tw_attention_scratch(s, seq, t->n_heads, w / t->n_heads) +
+           tw_quantized_room(s, rows, widest(t));
 }
 
-static void run(tw_backend_state *s, const float *a, size_t lda, size_t m, const tw_matrix *w,
+static void run(tw_backend_state *s, const buffers *f, const float *a, size_t m, const tw_matrix *w,
                 float *c, size_t ldc) {
-    tw_product p = {.a = a, .lda = lda, .m = m, .w = w, .c = c, .ldc = ldc};
+    tw_product p = {
+        .a = a, .lda = w->k, .m = m, .w = w, .c = c, .ldc = ldc, .quantized = f->quantized};
     tw_run_product(s, &p);
 }
 
+/* A matrix and those packed right behind it, n rows in all. */
+static tw_matrix joined(const tw_matrix *first, size_t n) {
+    tw_matrix all = *first;
+    all.n = n;
+    return all;
+}
+
 /* q, k and v of all rows, into qkv [T, 3W]. */
-static void project_qkv(tw_backend_state *s, const tw_block *b, const float *x, size_t n_rows,
-                        size_t w, float *qkv) {
+static void project_qkv(tw_backend_state *s, const buffers *f, const tw_block *b, const float *x,
+                        size_t n_rows, size_t w) {
     if (w % s->kernels->nr == 0) {
-        tw_matrix all = {b->q.packed, b->q.bias, 3 * w, w};
-        run(s, x, w, n_rows, &all, qkv, 3 * w);
+        tw_matrix all = joined(&b->q, 3 * w);
+        run(s, f, x, n_rows, &all, f->qkv, 3 * w);
         return;
     }
-    run(s, x, w, n_rows, &b->q, qkv, 3 * w);
-    run(s, x, w, n_rows, &b->k, qkv + w, 3 * w);
-    run(s, x, w, n_rows, &b->v, qkv + 2 * w, 3 * w);
+    run(s, f, x, n_rows, &b->q, f->qkv, 3 * w);
+    run(s, f, x, n_rows, &b->k, f->qkv + w, 3 * w);
+    run(s, f, x, n_rows, &b->v, f->qkv + 2 * w, 3 * w);
 }
 
 /* Only keys and values of all rows; queries come from the wanted rows. */
-static void project_kv(tw_backend_state *s, const tw_block *b, const float *x, size_t n_rows,
-                       size_t w, float *qkv) {
+static void project_kv(tw_backend_state *s, const buffers *f, const tw_block *b, const float *x,
+                       size_t n_rows, size_t w) {
     if (w % s->kernels->nr == 0) {
-        tw_matrix both = {b->k.packed, b->k.bias, 2 * w, w};
-        run(s, x, w, n_rows, &both, qkv + w, 3 * w);
+        tw_matrix both = joined(&b->k, 2 * w);
+        run(s, f, x, n_rows, &both, f->qkv + w, 3 * w);
         return;
     }
-    run(s, x, w, n_rows, &b->k, qkv + w, 3 * w);
-    run(s, x, w, n_rows, &b->v, qkv + 2 * w, 3 * w);
+    run(s, f, x, n_rows, &b->k, f->qkv + w, 3 * w);
+    run(s, f, x, n_rows, &b->v, f->qkv + 2 * w, 3 * w);
 }
 
 static void gather_wanted(const tw_sequences *seq, const float *x, size_t w, float *out) {
@@ -148,14 +163,14 @@ static void attend(tw_backend_state *s, const tw_transformer *t, const tw_block 
         .scratch = f->attention,
     };
     if (last) {
-        project_kv(s, b, normed, seq->n_rows, w, f->qkv);
+        project_kv(s, f, b, normed, seq->n_rows, w);
         gather_wanted(seq, normed, w, f->wanted);
         /* The q columns of qkv are free: queries of the wanted rows go to its first n rows. The
          * last row sees all others, so a causal tower needs nothing special here. */
-        run(s, f->wanted, w, seq->n, &b->q, f->qkv, 3 * w);
+        run(s, f, f->wanted, seq->n, &b->q, f->qkv, 3 * w);
         a.one_query = true;
     } else {
-        project_qkv(s, b, normed, seq->n_rows, w, f->qkv);
+        project_qkv(s, f, b, normed, seq->n_rows, w);
         a.causal = t->causal;
     }
     tw_run_attention(s, &a);
@@ -172,7 +187,8 @@ static void add_attention(tw_backend_state *s, const tw_transformer *t, const tw
                     .residual = y,
                     .ldr = w,
                     .c = out,
-                    .ldc = w};
+                    .ldc = w,
+                    .quantized = f->quantized};
     tw_run_product(s, &p);
 }
 
@@ -180,8 +196,14 @@ static void add_attention(tw_backend_state *s, const tw_transformer *t, const tw
 static void add_mlp(tw_backend_state *s, const tw_transformer *t, const tw_block *b, size_t rows,
                     const float *x, const float *y, float *out, const buffers *f) {
     size_t w = t->width, m = t->mlp_width;
-    tw_product fc1 = {
-        .a = x, .lda = w, .m = rows, .w = &b->fc1, .act = t->act, .c = f->hidden, .ldc = m};
+    tw_product fc1 = {.a = x,
+                      .lda = w,
+                      .m = rows,
+                      .w = &b->fc1,
+                      .act = t->act,
+                      .c = f->hidden,
+                      .ldc = m,
+                      .quantized = f->quantized};
     tw_product fc2 = {.a = f->hidden,
                       .lda = m,
                       .m = rows,
@@ -189,7 +211,8 @@ static void add_mlp(tw_backend_state *s, const tw_transformer *t, const tw_block
                       .residual = y,
                       .ldr = w,
                       .c = out,
-                      .ldc = w};
+                      .ldc = w,
+                      .quantized = f->quantized};
     tw_run_product(s, &fc1);
     tw_run_product(s, &fc2);
 }
@@ -239,6 +262,7 @@ void tw_run_transformer(tw_backend_state *s, const tw_transformer *t, const tw_s
         .wanted = tw_scratch_take(s, seq->n * w),
     };
     f.attention = tw_scratch_take(s, tw_attention_scratch(s, seq, t->n_heads, w / t->n_heads));
+    f.quantized = tw_scratch_take(s, tw_quantized_room(s, rows, widest(t)));
     for (int i = 0; i < t->n_layers; i++) {
         /* An observer wants whole stages; the shortcut of the last block would hide rows. */
         bool last = i + 1 == t->n_layers && !tw_observed(s);

@@ -36,8 +36,8 @@ static tw_status check_options(const tw_backend_options *o, tw_error *err) {
     if (o->device && strcmp(o->device, "cpu") != 0)
         return tw_fail(err, TW_ERR_ARGUMENT, "device %s: backend cpu has the device cpu",
                        o->device);
-    if (o->precision != -1 && o->precision != TW_F32)
-        return tw_fail(err, TW_ERR_ARGUMENT, "backend cpu computes in f32");
+    if (o->precision != -1 && o->precision != TW_F32 && o->precision != TW_I8)
+        return tw_fail(err, TW_ERR_ARGUMENT, "backend cpu computes in f32 or int8");
     if (o->provider || o->library || o->graphs || o->n_settings)
         return tw_fail(
             err, TW_ERR_ARGUMENT,
@@ -46,10 +46,21 @@ static tw_status check_options(const tw_backend_options *o, tw_error *err) {
     return TW_OK;
 }
 
+/* A ResNet has no int8 products. Beside a text tower that is said by describe(); alone it would be
+ * another precision than was asked for. */
+static tw_status check_int8(const tw_model *model, const tw_backend_options *o, tw_error *err) {
+    bool text = model->arch.text.kind != TW_TEXT_NONE && !o->vision_only;
+    if (o->precision != TW_I8 || o->allow_fallback || text) return TW_OK;
+    if (model->arch.vision.kind == TW_VISION_VIT) return TW_OK;
+    return tw_fail(err, TW_ERR_UNSUPPORTED,
+                   "precision int8: a ResNet image tower is computed in f32 only");
+}
+
 static tw_status open_state(const tw_model *model, tw_pool *pool, const tw_backend_options *options,
                             tw_backend_state **out, tw_error *err) {
     *out = NULL;
     TW_TRY(check_options(options, err));
+    TW_TRY(check_int8(model, options, err));
     return tw_cpu_open(model, pool, options, tw_kernels_get(), out, err);
 }
 
@@ -68,8 +79,14 @@ static tw_status clone_state(const tw_backend_state *from, tw_backend_state **ou
 static void describe(const tw_backend_state *s, tw_used *used) {
     int n = tw_pool_threads(s->pool);
     snprintf(used->device, sizeof used->device, "%s", s->kernels->name);
-    snprintf(used->precision, sizeof used->precision, "f32");
-    snprintf(used->detail, sizeof used->detail, "%d thread%s", n, n == 1 ? "" : "s");
+    bool i8 = s->weights->n_i8 > 0;
+    bool resnet = s->weights->has_vision && s->model->arch.vision.kind != TW_VISION_VIT;
+    snprintf(used->precision, sizeof used->precision, "%s", i8 ? "int8" : "f32");
+    snprintf(used->detail, sizeof used->detail, "%s%d thread%s",
+             !i8      ? ""
+             : resnet ? "products of the text tower's blocks, all else and the ResNet f32, "
+                      : "products of the blocks, all else f32, ",
+             n, n == 1 ? "" : "s");
 }
 
 static void capabilities(const tw_backend_state *s, tw_capabilities *can) {

@@ -7,10 +7,12 @@
 
 #include <stdatomic.h>
 
-/* A matrix [n, k] packed for the kernels in use, with its bias. */
+/* A matrix [n, k] packed for the kernels in use, with its bias: as f32 or as int8, the other NULL. */
 typedef struct tw_matrix {
-    float *packed; /* ceil(n/nr)*nr*k floats */
-    float *bias;   /* [n] or NULL */
+    float *packed;            /* ceil(n/nr)*nr*k floats */
+    unsigned char *packed_i8; /* ceil(n/nr) panels */
+    const float *smooth;      /* [k] or NULL: what columns of A are multiplied by, see smooth.c */
+    float *bias;              /* [n] or NULL */
     size_t n, k;
 } tw_matrix;
 
@@ -80,6 +82,7 @@ typedef struct tw_weights {
     tw_bert bert;
     tw_clip_text clip_text;
     bool has_vision, has_text;
+    size_t n_i8; /* matrices packed as int8 */
     void **owned;
     size_t n_owned, capacity_owned;
 } tw_weights;
@@ -137,8 +140,12 @@ typedef struct tw_product {
     float *c;
     size_t ldc;
     bool relu;
+    float *quantized; /* tw_quantized_room(s, m, k) floats; unused unless w is int8 */
 } tw_product;
 void tw_run_product(tw_backend_state *s, const tw_product *p);
+
+/* Room for A [m, k] quantised, in floats; 0 when nothing is computed in int8. */
+size_t tw_quantized_room(const tw_backend_state *s, size_t m, size_t k);
 
 void tw_run_layer_norm(tw_backend_state *s, const float *x, size_t ldx, const tw_norm *norm,
                        float eps, size_t n, size_t d, float *out, size_t ldo);

@@ -33,6 +33,7 @@ float *tw_scratch_take(tw_backend_state *s, size_t n) {
 typedef struct product_job {
     const tw_kernels *kernels;
     tw_gemm gemm;
+    tw_gemm_i8 gemm_i8; /* of int8 weights: its b is not NULL */
     size_t row_chunk, n_row_chunks;
     size_t panel_chunk, n_panels;
 } product_job;
@@ -42,7 +43,10 @@ static void product_task(void *arg, int index) {
     size_t row = (size_t)index % job->n_row_chunks, group = (size_t)index / job->n_row_chunks;
     size_t m0 = row * job->row_chunk, m1 = TW_MIN(m0 + job->row_chunk, job->gemm.m);
     size_t p0 = group * job->panel_chunk, p1 = TW_MIN(p0 + job->panel_chunk, job->n_panels);
-    job->kernels->gemm_f32(&job->gemm, m0, m1, p0, p1);
+    if (job->gemm_i8.b)
+        job->kernels->gemm_i8(&job->gemm_i8, m0, m1, p0, p1);
+    else
+        job->kernels->gemm_f32(&job->gemm, m0, m1, p0, p1);
 }
 
 static size_t ceil_div(size_t a, size_t b) {
@@ -61,6 +65,35 @@ static void split(product_job *job, size_t n_threads) {
     size_t groups = TW_MIN(ceil_div(wanted, job->n_row_chunks), job->n_panels);
     job->panel_chunk = ceil_div(job->n_panels, groups);
 }
+
+/* ------------------------------------------------------------------------------ quantising */
+
+enum { QUANTIZED_ROWS = 16 };
+
+typedef struct quantize_job {
+    const tw_kernels *kernels;
+    const tw_product *product;
+} quantize_job;
+
+static void quantize_task(void *arg, int index) {
+    const quantize_job *job = arg;
+    const tw_product *p = job->product;
+    size_t i = (size_t)index * QUANTIZED_ROWS, rows = TW_MIN(p->m - i, (size_t)QUANTIZED_ROWS);
+    unsigned char *out = (unsigned char *)p->quantized + i * job->kernels->row_i8(p->w->k);
+    job->kernels->quantize_i8(p->a + i * p->lda, p->lda, p->w->smooth, rows, p->w->k, out);
+}
+
+size_t tw_quantized_room(const tw_backend_state *s, size_t m, size_t k) {
+    if (s->weights->n_i8 == 0) return 0;
+    return tw_scratch_room((m * s->kernels->row_i8(k) + sizeof(float) - 1) / sizeof(float));
+}
+
+static void quantize(tw_backend_state *s, const tw_product *p) {
+    quantize_job job = {s->kernels, p};
+    tw_pool_run(s->pool, quantize_task, &job, (int)ceil_div(p->m, QUANTIZED_ROWS));
+}
+
+/* --------------------------------------------------------------------------------- product */
 
 void tw_run_product(tw_backend_state *s, const tw_product *p) {
     const tw_kernels *kernels = s->kernels;
@@ -82,6 +115,10 @@ void tw_run_product(tw_backend_state *s, const tw_product *p) {
         .n_panels = ceil_div(p->w->n, kernels->nr),
     };
     if (p->m == 0) return;
+    if (p->w->packed_i8) {
+        quantize(s, p);
+        job.gemm_i8 = (tw_gemm_i8){(const unsigned char *)p->quantized, p->w->packed_i8, job.gemm};
+    }
     split(&job, (size_t)tw_pool_threads(s->pool));
     size_t n_tasks = job.n_row_chunks * ceil_div(job.n_panels, job.panel_chunk);
     tw_pool_run(s->pool, product_task, &job, (int)n_tasks);

@@ -1,5 +1,5 @@
-/* From the mapped model file to packed f32 matrices, once; shared by clones. */
-#include "backend/cpu/cpu.h"
+/* From the mapped model file to packed matrices, once; shared by clones. */
+#include "backend/cpu/smooth.h"
 
 #include "base/file.h"
 #include "base/pool.h"
@@ -13,6 +13,7 @@ typedef struct loader {
     tw_weights *weights;
     tw_pool *pool;
     const tw_kernels *kernels;
+    bool i8; /* matrices of transformer blocks become int8 */
     tw_error *err;
 } loader;
 
@@ -44,8 +45,22 @@ static tw_status load_floats(loader *l, const tw_tensor *t, float **out) {
     return TW_OK;
 }
 
-static size_t packed_floats(const tw_kernels *k, size_t rows, size_t columns) {
-    return (rows + k->nr - 1) / k->nr * k->nr * columns;
+/* Room for a packed matrix, in floats. */
+static size_t packed_floats(const tw_kernels *k, bool i8, size_t rows, size_t columns) {
+    size_t panels = (rows + k->nr - 1) / k->nr;
+    return i8 ? panels * k->panel_i8(columns) / sizeof(float) : panels * k->nr * columns;
+}
+
+/* Memory for the packed matrix `to`, whose n and k are set. */
+static tw_status own_packed(loader *l, bool i8, tw_matrix *to) {
+    float *memory;
+    TW_TRY(own(l, packed_floats(l->kernels, i8, to->n, to->k), &memory));
+    if (i8)
+        to->packed_i8 = (unsigned char *)memory;
+    else
+        to->packed = memory;
+    l->weights->n_i8 += i8;
+    return TW_OK;
 }
 
 /* ------------------------------------------------------------------------------- packing */
@@ -59,7 +74,7 @@ typedef struct pack_job {
     size_t n, k;
     row_filter filter;
     const void *context;
-    float *packed;
+    const tw_matrix *to;
     atomic_bool out_of_memory;
 } pack_job;
 
@@ -77,15 +92,21 @@ static void pack_task(void *arg, int index) {
     }
     tw_tensor_to_f32_range(job->weight, r0 * job->k, rows * job->k, block);
     if (job->filter) job->filter(job->context, r0, rows, job->k, block);
-    job->kernels->pack_f32(block, job->k, rows, job->k, 0, (rows + nr - 1) / nr,
-                           job->packed + p0 * job->k * nr);
+    size_t panels = (rows + nr - 1) / nr;
+    if (job->to->packed_i8)
+        job->kernels->pack_i8(block, job->k, rows, job->k, 0, panels,
+                              job->to->packed_i8 + p0 * job->kernels->panel_i8(job->k));
+    else
+        job->kernels->pack_f32(block, job->k, rows, job->k, 0, panels,
+                               job->to->packed + p0 * job->k * nr);
     free(block);
 }
 
-/* Packs `weight`, viewed as [n, k], to `packed`, and gives its file pages back. */
-static tw_status pack(loader *l, const tw_tensor *weight, size_t n, size_t k, row_filter filter,
-                      const void *context, float *packed) {
-    pack_job job = {l->kernels, weight, n, k, filter, context, packed, false};
+/* Packs `weight`, viewed as [n, k] of `to`, to its memory, and gives its file pages back. */
+static tw_status pack(loader *l, const tw_tensor *weight, row_filter filter, const void *context,
+                      const tw_matrix *to) {
+    size_t n = to->n, k = to->k;
+    pack_job job = {l->kernels, weight, n, k, filter, context, to, false};
     size_t panels = (n + l->kernels->nr - 1) / l->kernels->nr;
     tw_pool_run(l->pool, pack_task, &job, (int)((panels + PACK_PANELS - 1) / PACK_PANELS));
     if (atomic_load(&job.out_of_memory))
@@ -95,10 +116,9 @@ static tw_status pack(loader *l, const tw_tensor *weight, size_t n, size_t k, ro
 }
 
 static tw_status load_linear(loader *l, const tw_linear_weights *from, tw_matrix *to) {
-    size_t n = (size_t)from->weight.shape[0], k = (size_t)from->weight.shape[1];
-    *to = (tw_matrix){NULL, NULL, n, k};
-    TW_TRY(own(l, packed_floats(l->kernels, n, k), &to->packed));
-    TW_TRY(pack(l, &from->weight, n, k, NULL, NULL, to->packed));
+    *to = (tw_matrix){.n = (size_t)from->weight.shape[0], .k = (size_t)from->weight.shape[1]};
+    TW_TRY(own_packed(l, false, to));
+    TW_TRY(pack(l, &from->weight, NULL, NULL, to));
     return load_floats(l, &from->bias, &to->bias);
 }
 
@@ -114,24 +134,94 @@ static tw_status load_norm(loader *l, const tw_norm_weights *from, tw_norm *to) 
 
 /* ---------------------------------------------------------------------------- transformer */
 
-/* q, k and v back to back, see tw_block. */
-static tw_status load_qkv(loader *l, const tw_block_weights *from, tw_block *to) {
-    const tw_linear_weights *parts[3] = {&from->q, &from->k, &from->v};
-    tw_matrix *matrices[3] = {&to->q, &to->k, &to->v};
-    size_t w = (size_t)from->q.weight.shape[0], k = (size_t)from->q.weight.shape[1];
-    size_t room = packed_floats(l->kernels, w, k);
-    float *packed, *bias;
-    TW_TRY(own(l, 3 * room, &packed));
-    TW_TRY(own(l, 3 * w, &bias));
-    for (int i = 0; i < 3; i++) {
-        *matrices[i] = (tw_matrix){packed + (size_t)i * room, bias + (size_t)i * w, w, k};
-        TW_TRY(pack(l, &parts[i]->weight, w, k, NULL, NULL, matrices[i]->packed));
-        tw_tensor_to_f32(&parts[i]->bias, matrices[i]->bias);
+/* Rows times 1 / m, column by column; a column with m = 0 is all 0. */
+static void divide_columns(const void *context, size_t begin, size_t n, size_t k, float *rows) {
+    const float *m = context;
+    for (size_t i = 0; i < n; i++)
+        for (size_t p = 0; p < k; p++)
+            rows[i * k + p] = m[p] == 0 ? rows[i * k + p] : rows[i * k + p] / m[p];
+}
+
+/* Matrices [n, k] that read the same A, packed one behind the other. */
+typedef struct group {
+    const tw_linear_weights *parts[3];
+    tw_matrix *to[3];
+    int n_parts;
+    const float *in;     /* [k] sizes of A's columns, for smoothing; NULL: as they are */
+    const tw_norm *norm; /* what made A, wanted for `out` */
+    float *out;          /* [n] becomes the sizes of the last part's outputs, or NULL */
+} group;
+
+/* What columns of A are multiplied by, shared by the group; NULL: none stands out. */
+static tw_status find_smooth(loader *l, const group *g, size_t k, float **out) {
+    float *columns = calloc(k, sizeof *columns);
+    if (!columns) return tw_fail_no_memory(l->err, k * sizeof *columns);
+    tw_status status = TW_OK;
+    for (int i = 0; i < g->n_parts; i++)
+        TW_CHECK(tw_survey(l->pool, &g->parts[i]->weight, g->to[i]->bias, g->norm, columns,
+                           i + 1 == g->n_parts ? g->out : NULL, l->err));
+    TW_CHECK(own(l, k, out));
+    if (!tw_smooth(columns, g->in, k, *out)) *out = NULL;
+done:
+    free(columns);
+    return status;
+}
+
+/* As the loader's precision says. */
+static tw_status load_group(loader *l, const group *g) {
+    size_t n = (size_t)g->parts[0]->weight.shape[0], k = (size_t)g->parts[0]->weight.shape[1];
+    bool i8 = l->i8;
+    if (i8 && k >= TW_I8_MAX_K)
+        return tw_fail(l->err, TW_ERR_UNSUPPORTED,
+                       "precision int8: a matrix of %zu columns, at most %d", k, TW_I8_MAX_K - 1);
+    size_t panels = (n + l->kernels->nr - 1) / l->kernels->nr;
+    tw_matrix all = {.n = (size_t)g->n_parts * panels * l->kernels->nr, .k = k};
+    float *smooth = NULL;
+    TW_TRY(own_packed(l, i8, &all));
+    TW_TRY(own(l, (size_t)g->n_parts * n, &all.bias));
+    for (int i = 0; i < g->n_parts; i++) {
+        size_t room = packed_floats(l->kernels, i8, n, k), at = (size_t)i;
+        *g->to[i] = (tw_matrix){.n = n, .k = k, .bias = all.bias + at * n};
+        if (i8)
+            g->to[i]->packed_i8 = all.packed_i8 + at * room * sizeof(float);
+        else
+            g->to[i]->packed = all.packed + at * room;
+        tw_tensor_to_f32(&g->parts[i]->bias, g->to[i]->bias);
+    }
+    if (i8 && g->in) TW_TRY(find_smooth(l, g, k, &smooth));
+    for (int i = 0; i < g->n_parts; i++) {
+        g->to[i]->smooth = smooth;
+        TW_TRY(pack(l, &g->parts[i]->weight, smooth ? divide_columns : NULL, smooth, g->to[i]));
     }
     return TW_OK;
 }
 
-static tw_status load_blocks(loader *l, const tw_block_weights *from, int32_t n, tw_block **out) {
+/* The matrices of one block, whose attention and MLP read what these norms made. */
+static tw_status load_products(loader *l, const tw_block_weights *from, const tw_norm *attention,
+                               const tw_norm *mlp, tw_block *to) {
+    size_t w = (size_t)from->q.weight.shape[1];
+    float *in = malloc(2 * w * sizeof *in), *values = in + w;
+    if (!in) return tw_fail_no_memory(l->err, 2 * w * sizeof *in);
+    group qkv = {
+        {&from->q, &from->k, &from->v}, {&to->q, &to->k, &to->v}, 3, in, attention, values};
+    group out = {.parts = {&from->out}, .to = {&to->out}, .n_parts = 1, .in = values};
+    group fc1 = {.parts = {&from->fc1}, .to = {&to->fc1}, .n_parts = 1, .in = in};
+    group fc2 = {.parts = {&from->fc2}, .to = {&to->fc2}, .n_parts = 1};
+    tw_status status = TW_OK;
+    tw_norm_sizes(attention, w, in);
+    TW_CHECK(load_group(l, &qkv));
+    TW_CHECK(load_group(l, &out));
+    tw_norm_sizes(mlp, w, in);
+    TW_CHECK(load_group(l, &fc1));
+    TW_CHECK(load_group(l, &fc2));
+done:
+    free(in);
+    return status;
+}
+
+/* `before` is the LayerNorm in front of post-norm blocks; NULL: these are pre-norm. */
+static tw_status load_blocks(loader *l, const tw_block_weights *from, int32_t n,
+                             const tw_norm *before, tw_block **out) {
     float *memory;
     TW_TRY(own(l, (size_t)n * sizeof(tw_block) / sizeof(float) + 1, &memory));
     tw_block *blocks = (tw_block *)(void *)memory;
@@ -139,10 +229,9 @@ static tw_status load_blocks(loader *l, const tw_block_weights *from, int32_t n,
     for (int32_t i = 0; i < n; i++) {
         TW_TRY(load_norm(l, &from[i].ln1, &blocks[i].ln1));
         TW_TRY(load_norm(l, &from[i].ln2, &blocks[i].ln2));
-        TW_TRY(load_qkv(l, &from[i], &blocks[i]));
-        TW_TRY(load_linear(l, &from[i].out, &blocks[i].out));
-        TW_TRY(load_linear(l, &from[i].fc1, &blocks[i].fc1));
-        TW_TRY(load_linear(l, &from[i].fc2, &blocks[i].fc2));
+        TW_TRY(load_products(l, &from[i], before ? before : &blocks[i].ln1,
+                             before ? &blocks[i].ln1 : &blocks[i].ln2, &blocks[i]));
+        if (before) before = &blocks[i].ln2;
     }
     *out = blocks;
     return TW_OK;
@@ -165,7 +254,7 @@ static tw_status load_vit(loader *l, const tw_model *model, tw_vit *vit) {
     vit->position = position + w;
     TW_TRY(load_norm(l, &v->pre, &vit->pre));
     TW_TRY(load_norm(l, &v->post, &vit->post));
-    TW_TRY(load_blocks(l, v->blocks, model->arch.vision.n_layers, &vit->blocks));
+    TW_TRY(load_blocks(l, v->blocks, model->arch.vision.n_layers, NULL, &vit->blocks));
     return v->projection.data ? load_plain(l, &v->projection, &vit->projection) : TW_OK;
 }
 
@@ -175,7 +264,7 @@ static tw_status load_bert(loader *l, const tw_model *model, tw_bert *bert) {
     tw_tensor type = tw_tensor_rows(&t->type, 0, 1);
     TW_TRY(load_floats(l, &type, &bert->type));
     TW_TRY(load_norm(l, &t->embed_norm, &bert->embed_norm));
-    TW_TRY(load_blocks(l, t->blocks, model->arch.text.n_layers, &bert->blocks));
+    TW_TRY(load_blocks(l, t->blocks, model->arch.text.n_layers, &bert->embed_norm, &bert->blocks));
     return load_plain(l, &t->projection, &bert->projection);
 }
 
@@ -183,7 +272,7 @@ static tw_status load_clip_text(loader *l, const tw_model *model, tw_clip_text *
     const tw_text_weights *t = &model->text;
     TW_TRY(load_floats(l, &t->position, &text->position));
     TW_TRY(load_norm(l, &t->final_norm, &text->final));
-    TW_TRY(load_blocks(l, t->blocks, model->arch.text.n_layers, &text->blocks));
+    TW_TRY(load_blocks(l, t->blocks, model->arch.text.n_layers, NULL, &text->blocks));
     return load_plain(l, &t->projection, &text->projection);
 }
 
@@ -213,8 +302,8 @@ static tw_status load_conv(loader *l, const tw_conv_bn_weights *from, float eps,
     size_t o = (size_t)from->weight.shape[0], channels = (size_t)from->weight.shape[1];
     size_t area = (size_t)(from->weight.shape[2] * from->weight.shape[3]), k = channels * area;
     to->kernel = (int)from->weight.shape[2];
-    to->matrix = (tw_matrix){NULL, NULL, o, k};
-    TW_TRY(own(l, packed_floats(l->kernels, o, k), &to->matrix.packed));
+    to->matrix = (tw_matrix){.n = o, .k = k};
+    TW_TRY(own_packed(l, false, &to->matrix));
     TW_TRY(own(l, o, &to->matrix.bias));
     float *bn = malloc(4 * o * sizeof *bn), *copy = malloc(o * k * sizeof *copy);
     double *scale = malloc(o * sizeof *scale);
@@ -231,7 +320,7 @@ static tw_status load_conv(loader *l, const tw_conv_bn_weights *from, float eps,
         to->matrix.bias[i] = (float)((double)bn[o + i] - (double)bn[2 * o + i] * scale[i]);
     }
     fold_context context = {scale, channels, area, copy};
-    status = pack(l, &from->weight, o, k, fold_rows, &context, to->matrix.packed);
+    status = pack(l, &from->weight, fold_rows, &context, &to->matrix);
 done:
     free(bn);
     free(copy);
@@ -276,7 +365,7 @@ tw_status tw_weights_load(const tw_model *model, tw_pool *pool, const tw_kernels
     tw_weights *w = calloc(1, sizeof *w);
     if (!w) return tw_fail_no_memory(err, sizeof *w);
     atomic_init(&w->n_users, 1);
-    loader l = {w, pool, kernels, err};
+    loader l = {w, pool, kernels, options->precision == TW_I8, err};
     w->has_vision = model->arch.vision.kind != TW_VISION_NONE && !options->text_only;
     w->has_text = model->arch.text.kind != TW_TEXT_NONE && !options->vision_only;
     tw_status status = TW_OK;

@@ -53,6 +53,9 @@ static const char *precision_word(int precision) {
 /* Precision is always said: on processors with bf16 OpenVINO's own default is that. */
 static tw_status take_properties(const tw_backend_options *o, int threads, tw_settings *p,
                                  tw_error *err) {
+    if (o->precision == TW_I8)
+        return tw_fail(err, TW_ERR_ARGUMENT,
+                       "backend openvino computes in f32, f16 or bf16, not int8");
     char number[16];
     snprintf(number, sizeof number, "%d", threads);
     TW_TRY(tw_settings_add_all(p, o->settings, o->n_settings, err));
