@@ -181,6 +181,8 @@ int cli_open_pool(const cli_compute *options, tw_pool **out) {
     return tw_pool_create(options->threads, out, &err) == TW_OK ? CLI_CONTINUE : cli_fail(&err);
 }
 
+enum { INT8 = 4 }; /* its place among the words of --precision */
+
 /* Wrong words are wrong usage; what is not on this machine fails later. */
 static int check_compute(const cli_compute *o) {
     bool known = !o->backend;
@@ -190,15 +192,15 @@ static int check_compute(const cli_compute *o) {
         cli_error("--backend %s: not part of this version; there are cpu, onnxruntime, openvino, "
                   "sophon and magicmind",
                   o->backend);
-    else if (o->precision == 4)
-        cli_error("--precision int8: not part of this version");
+    else if (o->precision == INT8 && o->backend && strcmp(o->backend, "cpu") != 0)
+        cli_error("--precision int8: backend %s has none, cpu has", o->backend);
     else
         return CLI_CONTINUE;
     return CLI_USAGE;
 }
 
 bool cli_cpu_cap_valid(void) {
-    static const char *const names[] = {"ref", "avx2", "avx512", "neon"};
+    static const char *const names[] = {"ref", "avx2", "avxvnni", "avx512", "avx512vnni", "neon"};
     const char *cap = getenv("TUWEN_CPU");
     if (!cap || !cap[0]) return true;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -208,8 +210,9 @@ bool cli_cpu_cap_valid(void) {
 
 void cli_check_cpu_cap(void) {
     if (!cli_cpu_cap_valid())
-        cli_error("TUWEN_CPU=%s is none of ref, avx2, avx512, neon and caps nothing",
-                  getenv("TUWEN_CPU"));
+        cli_error(
+            "TUWEN_CPU=%s is none of ref, avx2, avxvnni, avx512, avx512vnni, neon and caps nothing",
+            getenv("TUWEN_CPU"));
 }
 
 void cli_describe_recipe(const tw_recipe *r, char *buf, size_t n) {
@@ -227,7 +230,7 @@ static void print_used(const cli_session *s) {
 }
 
 static void take_backend(const cli_compute *compute, tw_encoder_options *o) {
-    static const int precisions[] = {-1, TW_F32, TW_F16, TW_BF16};
+    static const int precisions[] = {-1, TW_F32, TW_F16, TW_BF16, TW_I8};
     o->backend = compute->backend;
     o->device = compute->device;
     o->provider = compute->provider;
@@ -349,10 +352,8 @@ void cli_json_used(tw_buffer *b, const cli_session *s, bool pictures) {
                      "\"isa\": \"%s\", \"precision\": \"%s\"",
                      tw_version(), used.backend, cpu ? "cpu" : used.device, tw_isa_name(),
                      used.precision);
-    if (!cpu) {
-        cli_json_member(b, "runtime", used.runtime);
-        cli_json_member(b, "detail", used.detail);
-    }
+    if (!cpu) cli_json_member(b, "runtime", used.runtime);
+    if (!cpu || strcmp(used.precision, "f32") != 0) cli_json_member(b, "detail", used.detail);
     if (s->pool) tw_buffer_printf(b, ", \"threads\": %d", tw_pool_threads(s->pool));
     if (s->encoder) json_batches(b, s);
     if (s->model) {

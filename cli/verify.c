@@ -16,6 +16,8 @@ static const cli_option options[] = {
      AT(tolerance_text), 0, 0},
     {"a-arch", 0, CLI_TEXT, "ARCH", "of checkpoint A, as convert's --arch", AT(a_arch), 0, 0},
     {"b-arch", 0, CLI_TEXT, "ARCH", "of checkpoint B", AT(b_arch), 0, 0},
+    {"b-precision", 0, CLI_CHOICE, "f32|f16|bf16|int8", "of B's computation (as of A's)",
+     AT(b.precision), 0, 0},
     {"images", 0, CLI_TEXT, "LIST", "pictures: a file with one path a line", AT(images), 0, 0},
     {"texts", 0, CLI_TEXT, "FILE", "texts: plain lines or {\"text\": …} lines", AT(texts), 0, 0},
     {"pixels", 0, CLI_TEXT, "F.npy", "preprocessed pictures, N x 3 x R x R", AT(pixels), 0, 0},

@@ -137,6 +137,7 @@ int side_open_model(verify_side *side, const verify_side *other, const cli_compu
     tw_error err = TW_ERROR_INIT;
     cli_compute own = *compute;
     own.model = side->path;
+    if (side->precision) own.precision = side->precision;
     if (side->is_checkpoint) {
         if (convert(side, &err) != TW_OK) return cli_fail(&err);
         own.model = side->temporary.temporary;

@@ -25,6 +25,7 @@ typedef struct side_inputs {
 
 typedef struct verify_side {
     const char *path, *arch; /* as given; `arch` of a checkpoint may be NULL */
+    int precision; /* of its computation, word number + 1; 0: as the other options say */
     side_kind kind;
     /* SIDE_MODEL */
     bool is_checkpoint;
