@@ -32,7 +32,7 @@ static tw_status open_by_loader(const tw_library_place *p, void **handle, char *
         /* It is there, and something that it needs is not. */
         const char *why = dlerror();
         if (strncmp(why, path, strlen(path)) != 0)
-            return tw_fail(err, TW_ERR_UNSUPPORTED, "%s: %s", path, why);
+            return tw_fail(err, TW_ERR_UNSUPPORTED, "%s: %s (%s)", path, why, p->source);
     }
     return tw_fail(err, TW_ERR_UNSUPPORTED,
                    "backend %s: %s is not installed; --library or %s can name it (%s)", p->backend,
@@ -59,5 +59,6 @@ tw_status tw_library_open(const tw_library_place *p, const char *library, void *
     if (*handle) return TW_OK;
     const char *why = dlerror();
     bool named = strncmp(why, path, strlen(path)) == 0;
-    return tw_fail(err, TW_ERR_UNSUPPORTED, "%s%s%s", named ? "" : path, named ? "" : ": ", why);
+    return tw_fail(err, TW_ERR_UNSUPPORTED, "%s%s%s (%s)", named ? "" : path, named ? "" : ": ",
+                   why, p->source);
 }

@@ -46,19 +46,20 @@ static size_t rows_a_run(const tw_graph_input *input, size_t n) {
     return input->dims[0] > 0 ? (size_t)input->dims[0] : n;
 }
 
+void tw_graph_put_pixels(tw_dtype type, const float *from, size_t n, void *out) {
+    uint16_t *half = out;
+    if (type == TW_F32)
+        memcpy(out, from, n * sizeof *from);
+    else
+        for (size_t i = 0; i < n; i++)
+            half[i] = tw_f32_to_f16(from[i]);
+}
+
 /* `n` rows of `columns` values into an input of `rows` rows, zeros after them. */
 static void *make_pixels(const tw_graph_input *input, const float *from, size_t n, size_t rows,
                          size_t columns) {
-    uint8_t *data = calloc(rows * columns, tw_dtype_bytes(input->type));
-    if (!data) return NULL;
-    if (input->type == TW_F32) {
-        memcpy(data, from, n * columns * sizeof *from);
-        return data;
-    }
-    for (size_t i = 0; i < n * columns; i++) {
-        uint16_t h = tw_f32_to_f16(from[i]);
-        memcpy(data + 2 * i, &h, sizeof h);
-    }
+    void *data = calloc(rows * columns, tw_dtype_bytes(input->type));
+    if (data) tw_graph_put_pixels(input->type, from, n * columns, data);
     return data;
 }
 
@@ -80,22 +81,24 @@ tw_status tw_graph_encode_pixels(const tw_graph_input *input, tw_graph_run run, 
     return TW_OK;
 }
 
-/* Rows [begin, begin + n) as zero-padded ids, [rows, length]. */
-static void *make_ids(const tw_graph_input *input, const tw_token_rows *all, size_t begin, size_t n,
-                      size_t rows, size_t length) {
-    size_t size = tw_dtype_bytes(input->type);
-    uint8_t *data = calloc(rows * length, size);
-    if (!data) return NULL;
+tw_status tw_graph_put_ids(tw_dtype type, const tw_token_rows *all, size_t begin, size_t n,
+                           size_t length, void *out, tw_error *err) {
+    int64_t *wide = out;
+    int32_t *narrow = out;
     for (size_t i = 0; i < n; i++) {
         const int32_t *ids = all->ids + all->offset[begin + i];
         size_t n_ids = all->offset[begin + i + 1] - all->offset[begin + i];
+        if (n_ids > length)
+            return tw_fail(err, TW_ERR_LIMIT, "a text of %zu tokens, the graph takes %zu", n_ids,
+                           length);
         for (size_t k = 0; k < n_ids; k++) {
-            int64_t wide = ids[k];
-            memcpy(data + size * (i * length + k),
-                   input->type == TW_I64 ? (const void *)&wide : &ids[k], size);
+            if (type == TW_I64)
+                wide[i * length + k] = ids[k];
+            else
+                narrow[i * length + k] = ids[k];
         }
     }
-    return data;
+    return TW_OK;
 }
 
 static size_t longest_row(const tw_token_rows *rows, size_t begin, size_t n) {
@@ -113,14 +116,12 @@ tw_status tw_graph_encode_tokens(const tw_graph_input *input, tw_graph_run run, 
         size_t rows = rows_a_run(input, TW_MIN(all->n - i, max_batch));
         size_t now = TW_MIN(rows, all->n - i);
         size_t length = longest_row(all, i, now);
-        if (input->dims[1] > 0 && length > (size_t)input->dims[1])
-            return tw_fail(err, TW_ERR_LIMIT, "a text of %zu tokens, the graph takes %lld", length,
-                           (long long)input->dims[1]);
         if (input->dims[1] > 0) length = (size_t)input->dims[1];
         const int64_t dims[] = {(int64_t)rows, (int64_t)length};
-        void *ids = make_ids(input, all, i, now, rows, length);
+        void *ids = calloc(rows * length, tw_dtype_bytes(input->type));
         if (!ids) return tw_fail_no_memory(err, rows * length * 8);
-        tw_status status = run(session, ids, dims, now, dim, features + i * dim, err);
+        tw_status status = tw_graph_put_ids(input->type, all, i, now, length, ids, err);
+        if (status == TW_OK) status = run(session, ids, dims, now, dim, features + i * dim, err);
         free(ids);
         if (status != TW_OK) return status;
         i += now;

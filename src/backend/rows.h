@@ -32,6 +32,13 @@ tw_status tw_graph_encode_tokens(const tw_graph_input *input, tw_graph_run run, 
                                  const tw_model *model, size_t max_batch, const tw_token_rows *rows,
                                  float *features, tw_error *err);
 
+/* n values of pictures as the input's type, f32 or f16. */
+void tw_graph_put_pixels(tw_dtype type, const float *from, size_t n, void *out);
+/* Rows [begin, begin + n) as ids of `length` a row, i64 or i32, into zeroed memory. Errors:
+ * TW_ERR_LIMIT (a longer row). */
+tw_status tw_graph_put_ids(tw_dtype type, const tw_token_rows *rows, size_t begin, size_t n,
+                           size_t length, void *out, tw_error *err);
+
 /* The first n * dim of `count` values of f32 or f16, as f32. Errors: TW_ERR_MISMATCH (another
  * number of values than whole rows, another type). */
 tw_status tw_graph_take_features(tw_dtype type, const void *data, size_t count, size_t n,

@@ -1,5 +1,6 @@
 #include "backend/sophon/tower.h"
 
+#include "backend/devices.h"
 #include "base/file.h"
 #include "base/size.h"
 
@@ -26,24 +27,6 @@ static tw_status refused(const char *what, tw_error *err) {
 }
 
 /* ------------------------------------------------------------------------------------ devices */
-
-static tw_status parse_ids(const char *text, tw_bm_devices *out, tw_error *err) {
-    const char *at = text;
-    do {
-        char *end;
-        long id = at[0] >= '0' && at[0] <= '9' ? strtol(at, &end, 10) : -1;
-        if (id < 0 || id > 1023 || (*end && *end != ',') || out->n == TW_BM_DEVICES)
-            return tw_fail(err, TW_ERR_ARGUMENT,
-                           "device %s: expected up to %d numbers, as 0 or 0,1", text,
-                           TW_BM_DEVICES);
-        for (size_t i = 0; i < out->n; i++)
-            if (out->ids[i] == id)
-                return tw_fail(err, TW_ERR_ARGUMENT, "device %s: %ld comes twice", text, id);
-        out->ids[out->n++] = (int)id;
-        at = *end ? end + 1 : NULL;
-    } while (at);
-    return TW_OK;
-}
 
 /* The library ends the process at a number it does not have. The emulator has device 0 and says of
  * the count that it succeeded, without setting it. */
@@ -79,7 +62,7 @@ static tw_status open_device(tw_bm_devices *d, size_t i, tw_error *err) {
 
 tw_status tw_bm_devices_open(const char *ids, tw_bm_devices *out, tw_error *err) {
     *out = (tw_bm_devices){0};
-    TW_TRY(parse_ids(ids ? ids : "0", out, err));
+    TW_TRY(tw_device_numbers(ids, out->ids, TW_BM_DEVICES, &out->n, err));
     TW_TRY(check_ids(out, err));
     for (size_t i = 0; i < out->n; i++) {
         tw_status status = open_device(out, i, err);
