@@ -12,8 +12,8 @@
 #define AT(field) offsetof(cli_compute, field)
 const cli_option cli_compute_options[] = {
     {"model", 'm', CLI_TEXT, "FILE", "model file (default $TUWEN_MODEL)", AT(model), 0, 0},
-    {"backend", 0, CLI_TEXT, "NAME", "cpu, onnxruntime, openvino, sophon, magicmind", AT(backend),
-     0, 0},
+    {"backend", 0, CLI_TEXT, "NAME", "cpu, onnxruntime, openvino, sophon, ascend, magicmind",
+     AT(backend), 0, 0},
     {"device", 0, CLI_TEXT, "NAME", "of the backend", AT(device), 0, 0},
     {"precision", 0, CLI_CHOICE, "f32|f16|bf16|int8", "of the computation", AT(precision), 0, 0},
     {"threads", 't', CLI_INT, "N", "threads (all processors)", AT(threads), 0, 1024},
@@ -190,7 +190,7 @@ static int check_compute(const cli_compute *o) {
         known = strcmp(o->backend, *name) == 0;
     if (!known)
         cli_error("--backend %s: not part of this version; there are cpu, onnxruntime, openvino, "
-                  "sophon and magicmind",
+                  "sophon, ascend and magicmind",
                   o->backend);
     else if (o->precision == INT8 && o->backend && strcmp(o->backend, "cpu") != 0)
         cli_error("--precision int8: backend %s has none, cpu has", o->backend);

@@ -27,7 +27,7 @@ typedef struct tw_encoder_options {
     const char *provider;  /* of ONNX Runtime: "cpu", "cuda", "tensorrt", "openvino", … */
     const char *library;   /* the runtime's library or its folder; NULL = searched for */
     const char *graphs;    /* PREFIX of PREFIX.img.*.onnx and PREFIX.txt.*.onnx (SOPHON:
-                              .bmodel, Cambricon: .mm; to be given), or one such file;
+                              .bmodel, Ascend: .om, Cambricon: .mm; to be given), or one such file;
                               NULL = written from the model for this run */
     int precision;         /* of the computation: -1 = the backend's default, or TW_F32, … */
     const char *const *settings; /* "key=value", handed to the runtime */

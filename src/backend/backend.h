@@ -66,6 +66,6 @@ typedef struct tw_backend {
 } tw_backend;
 
 extern const tw_backend tw_backend_cpu, tw_backend_onnxruntime, tw_backend_openvino,
-    tw_backend_sophon, tw_backend_magicmind;
+    tw_backend_sophon, tw_backend_ascend, tw_backend_magicmind;
 
 #endif

@@ -10,17 +10,17 @@
 
 enum { DEFAULT_BATCH = 8, MAX_BATCH = 4096 };
 
-static const tw_backend *const backends[] = {&tw_backend_cpu, &tw_backend_onnxruntime,
+static const tw_backend *const backends[] = {&tw_backend_cpu,      &tw_backend_onnxruntime,
                                              &tw_backend_openvino, &tw_backend_sophon,
-                                             &tw_backend_magicmind};
+                                             &tw_backend_ascend,   &tw_backend_magicmind};
 
 const char *const *tw_backend_names(void) {
-    static const char *const names[] = {"cpu",    "onnxruntime", "openvino",
-                                        "sophon", "magicmind",   NULL};
+    static const char *const names[] = {"cpu",    "onnxruntime", "openvino", "sophon",
+                                        "ascend", "magicmind",   NULL};
     return names;
 }
 
-static const char backend_list[] = "cpu, onnxruntime, openvino, sophon and magicmind";
+static const char backend_list[] = "cpu, onnxruntime, openvino, sophon, ascend and magicmind";
 
 static const tw_backend *find_backend(const char *name) {
     for (size_t i = 0; i < TW_COUNT(backends); i++)
