@@ -44,6 +44,7 @@ foreach(source ${tool_sources})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endforeach()
 target_link_libraries(make_bmodel PRIVATE test_support)
+target_link_libraries(make_om PRIVATE test_support)
 
 # A stand-in for SOPHON's two libraries: one source, of which each name is used in part.
 foreach(name libbmlib.so.0 libbmrt.so.1.0)
@@ -85,3 +86,12 @@ if(CMAKE_CXX_COMPILER)
   target_link_libraries(tuwen_magicmind_other PRIVATE standin_magicmind standin_cnrt)
   target_compile_definitions(test_support PUBLIC TEST_MAGICMIND_DIR="${magicmind}")
 endif()
+
+# A stand-in for libascendcl that computes with the engine; what it links stays inside.
+add_library(standin_ascendcl SHARED tests/support/ascend/standin.c)
+set_target_properties(standin_ascendcl PROPERTIES OUTPUT_NAME ascendcl
+  LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/ascend)
+target_include_directories(standin_ascendcl PRIVATE include src)
+target_link_libraries(standin_ascendcl PRIVATE tuwen_static m)
+target_link_options(standin_ascendcl PRIVATE -Wl,--exclude-libs,ALL)
+target_compile_definitions(test_support PUBLIC TEST_ASCEND_DIR="${CMAKE_BINARY_DIR}/tests/ascend")
