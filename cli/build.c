@@ -1,6 +1,7 @@
 /* tuwen build: a model file through the compiler of another runtime. */
 #define _GNU_SOURCE
 #include "build_targets.h"
+#include "build_words.h"
 #include "output.h"
 #include "session.h"
 #include "verbs.h"
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_WORDS = 32, MAX_WORD = 8192, GRACE_TICKS = 20 };
+enum { GRACE_TICKS = 20 };
 
 typedef struct build {
     cli_report report;
@@ -67,10 +68,8 @@ typedef struct tower {
 
 /* ------------------------------------------------------------------------------ command lines */
 
-static const char *value_of(const build *b, const tower *t, const char *key, size_t n) {
-    const struct {
-        const char *key, *value;
-    } table[] = {
+static char **make_words(const build *b, const tower *t, const char *line) {
+    const build_value values[] = {
         {"graph", t->graph},
         {"out", t->out},
         {"stem", t->stem},
@@ -80,71 +79,9 @@ static const char *value_of(const build *b, const tower *t, const char *key, siz
         {"shape,", t->shape},
         {"chip", b->chip ? b->chip : ""},
         {"precision", b->to->precisions[b->precision]},
+        {0},
     };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
-        if (strlen(table[i].key) == n && memcmp(table[i].key, key, n) == 0) return table[i].value;
-    return "";
-}
-
-/* One word of a template, filled in. */
-static void fill_word(const build *b, const tower *t, const char *word, size_t n, char *out) {
-    size_t at = 0;
-    for (size_t i = 0; i < n && at + 1 < MAX_WORD; i++) {
-        const char *close = word[i] == '{' ? memchr(word + i, '}', n - i) : NULL;
-        if (!close) {
-            out[at++] = word[i];
-            continue;
-        }
-        const char *value = value_of(b, t, word + i + 1, (size_t)(close - word) - i - 1);
-        at += (size_t)snprintf(out + at, MAX_WORD - at, "%s", value);
-        i = (size_t)(close - word);
-    }
-    out[at < MAX_WORD ? at : MAX_WORD - 1] = 0;
-}
-
-/* The words of a command line, ended by NULL; one that is empty once filled in is left out. */
-static char **make_words(const build *b, const tower *t, const char *line) {
-    char **words = calloc(MAX_WORDS + 1, sizeof *words);
-    char filled[MAX_WORD];
-    size_t n = 0;
-    for (const char *p = line; words && *p && n < MAX_WORDS;) {
-        size_t length = strcspn(p, " ");
-        bool extents = length == 8 && memcmp(p, "{shape*}", 8) == 0;
-        fill_word(b, t, extents ? "{shape,}" : p, length, filled);
-        char *rest = NULL, *word = extents ? strtok_r(filled, ",", &rest) : filled;
-        for (; word && word[0] && n < MAX_WORDS; word = extents ? strtok_r(NULL, ",", &rest) : NULL)
-            words[n++] = strdup(word);
-        p += length + strspn(p + length, " ");
-    }
-    return words;
-}
-
-static void free_words(char **words) {
-    for (size_t i = 0; words && words[i]; i++)
-        free(words[i]);
-    free(words);
-}
-
-/* For a shell: in quotes unless every letter is plain. */
-static void print_word(const char *word) {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-                                "_+-./:=,@%";
-    if (word[0] && !word[strspn(word, plain)]) {
-        fputs(word, stdout);
-        return;
-    }
-    putchar('\'');
-    for (; *word; word++)
-        fputs(*word == '\'' ? "'\\''" : (char[]){*word, 0}, stdout);
-    putchar('\'');
-}
-
-static void print_words(char **words) {
-    for (size_t i = 0; words[i]; i++) {
-        if (i) putchar(' ');
-        print_word(words[i]);
-    }
-    putchar('\n');
+    return build_words_fill(line, values);
 }
 
 /* ------------------------------------------------------------------------------------- running */
@@ -217,7 +154,7 @@ static void take_version(const build *b, const tower *t, char *out, size_t n) {
     char **words = make_words(b, t, b->to->version);
     snprintf(log, sizeof log, "%.4000s/version.log", b->work);
     if (words && words[0] && run_words(b, words, log, 0, &err) == TW_OK) last_line(log, out, n);
-    free_words(words);
+    build_words_free(words);
 }
 
 /* -------------------------------------------------------------------------------------- towers */
@@ -293,7 +230,7 @@ static tw_status write_record(build *b, const tower *t, const char *version, tw_
             tw_buffer_json_string(&j, words[k], strlen(words[k]));
         }
         tw_buffer_puts(&j, "]");
-        free_words(words);
+        build_words_free(words);
     }
     tw_buffer_puts(&j, "]}\n");
     if (j.failed) {
@@ -312,10 +249,10 @@ done:
 static tw_status run_steps(build *b, tower *t, tw_error *err) {
     for (size_t i = 0; i < BUILD_STEPS && b->to->steps[i]; i++) {
         char **words = make_words(b, t, b->to->steps[i]);
-        if (!words) return tw_fail_no_memory(err, MAX_WORDS * sizeof *words);
-        if (b->print) print_words(words);
+        if (!words) return tw_fail_no_memory(err, strlen(b->to->steps[i]));
+        if (b->print) build_words_print(words);
         tw_status status = b->print ? TW_OK : run_words(b, words, t->log, i, err);
-        free_words(words);
+        build_words_free(words);
         if (status != TW_OK) return status;
     }
     return TW_OK;
@@ -389,9 +326,9 @@ static void choose_extents(build *b) {
 /* The graphs that printed lines begin with. */
 static void print_export(const build *b) {
     fputs("tuwen export ", stdout);
-    print_word(b->compute.model ? b->compute.model : getenv("TUWEN_MODEL"));
+    build_word_print(b->compute.model ? b->compute.model : getenv("TUWEN_MODEL"));
     fputs(" -o ", stdout);
-    print_word(b->output);
+    build_word_print(b->output);
     if (b->batch) printf(" --batch %d", b->batch);
     if (b->context_length && !b->vision_only) printf(" --context-length %d", b->context_length);
     if (b->to->opset) printf(" --opset %d", b->to->opset);
