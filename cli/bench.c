@@ -1,6 +1,7 @@
 /* tuwen bench: how long the towers take, in the words of Chinese-CLIP's speed_benchmark. */
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/size.h"
 #include "output.h"
 #include "session.h"
 #include "verbs.h"
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 typedef struct bench {
     cli_compute compute;
@@ -18,6 +20,7 @@ typedef struct bench {
     int n, warmup, context_length;
     bool vision_only, text_only;
     cli_texts operands;
+    double startup_ms; /* from the options to a model that can compute */
     cli_session session;
     tw_buffer out;
 } bench;
@@ -41,6 +44,7 @@ static const cli_option options[] = {
 
 typedef struct statistics {
     double mean, sd, min, max, median, p95, p99; /* ms */
+    double processors;                           /* busy on average: their time over the clock's */
 } statistics;
 
 static int ascending(const void *a, const void *b) {
@@ -80,8 +84,9 @@ static void put_text(bench *v, const char *what, const statistics *s) {
                      "min=%.2fms, max=%.2fms, median=%.2fms, 95p=%.2fms, 99p=%.2fms\n",
                      what, v->session.batch, s->mean, s->sd, s->min, s->max, s->median, s->p95,
                      s->p99);
-    tw_buffer_printf(&v->out, "%.3f ms per %s, %.1f per second (mean / batch-size)\n",
-                     s->mean / v->session.batch, what, 1000 * v->session.batch / s->mean);
+    tw_buffer_printf(
+        &v->out, "%.3f ms per %s, %.1f per second (mean / batch-size), %.2f processors busy\n",
+        s->mean / v->session.batch, what, 1000 * v->session.batch / s->mean, s->processors);
 }
 
 static void put_json(bench *v, const char *what, const statistics *s) {
@@ -96,6 +101,7 @@ static void put_json(bench *v, const char *what, const statistics *s) {
     cli_json_number(b, "p99_ms", s->p99);
     cli_json_number(b, "ms_per_item", s->mean / v->session.batch);
     cli_json_number(b, "items_per_second", 1000 * v->session.batch / s->mean);
+    cli_json_number(b, "processors_busy", s->processors);
     tw_buffer_puts(b, "}");
 }
 
@@ -171,13 +177,21 @@ static tw_status measure(bench *v, const char *what, const run_input *in, tw_err
     tw_status status = TW_OK;
     cli_work_begin(what, n + warmup);
     if (!ms || !features) TW_CHECK(tw_fail_no_memory(err, n * sizeof *ms));
+    uint64_t processors_ns = 0, all_ns = 0;
     for (size_t i = 0; i < n + warmup; i++) {
+        if (i == warmup) {
+            processors_ns = tw_processor_ns();
+            all_ns = tw_now_ns();
+        }
         uint64_t begin = tw_now_ns();
         TW_CHECK(once(v, in, features, err));
         if (i >= warmup) ms[i - warmup] = (double)(tw_now_ns() - begin) / 1e6;
         cli_work_at(i + 1);
     }
+    processors_ns = tw_processor_ns() - processors_ns;
+    all_ns = tw_now_ns() - all_ns;
     statistics s = summarize(ms, n);
+    s.processors = (double)processors_ns / (double)TW_MAX(all_ns, 1);
     if (v->report.json)
         put_json(v, what, &s);
     else
@@ -215,6 +229,12 @@ static tw_status bench_text(bench *v, tw_error *err) {
     return status;
 }
 
+/* Of memory that was resident at once. */
+static double peak_bytes(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? 1024.0 * (double)usage.ru_maxrss : 0;
+}
+
 static tw_status bench_all(bench *v, tw_error *err) {
     const tw_arch *arch = tw_model_arch(v->session.model);
     if (v->report.json) tw_buffer_puts(&v->out, "{");
@@ -222,7 +242,13 @@ static tw_status bench_all(bench *v, tw_error *err) {
     if (image) TW_TRY(bench_image(v, err));
     if (arch->text.kind != TW_TEXT_NONE && !v->vision_only) TW_TRY(bench_text(v, err));
     announce(v, "Done!");
-    if (!v->report.json) return TW_OK;
+    if (!v->report.json) {
+        tw_buffer_printf(&v->out, "start-up %.1f ms, peak memory %.1f MB\n", v->startup_ms,
+                         peak_bytes() / 1e6);
+        return TW_OK;
+    }
+    cli_json_number(&v->out, "startup_ms", v->startup_ms);
+    cli_json_number(&v->out, "peak_rss_bytes", peak_bytes());
     cli_json_number(&v->out, "batch_size", v->session.batch);
     cli_json_number(&v->out, "n", v->n ? v->n : 100);
     cli_json_number(&v->out, "warmup", v->warmup);
@@ -250,11 +276,13 @@ static int run(const cli_verb *verb, int argc, char **argv) {
         status = CLI_USAGE;
     }
     if (!v.compute.batch) v.compute.batch = 1;
+    const uint64_t begin = tw_now_ns();
     if (status == CLI_CONTINUE)
         status = cli_session_open(&v.session, &v.compute, NULL,
                                   v.vision_only ? CLI_VISION
                                   : v.text_only ? CLI_TEXT_TOWER
                                                 : CLI_ANY);
+    v.startup_ms = (double)(tw_now_ns() - begin) / 1e6;
     if (status == CLI_CONTINUE) {
         tw_error err = TW_ERROR_INIT;
         status = bench_all(&v, &err) == TW_OK ? cli_print(&v.out) : cli_fail(&err);

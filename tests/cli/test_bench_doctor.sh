@@ -9,7 +9,13 @@ check "bench" status_is 0
 check "the line of speed_benchmark for pictures" prints "^\[tuwen image inference speed (batch-size: 2):\] $statistics$"
 check "and for texts" prints "^\[tuwen text inference speed (batch-size: 2):\] $statistics$"
 check "the frame around them" both 'prints "^Begin the image feature extraction speed test\.\.\.$"' 'prints "^Done!$"'
-check "the time of one picture" prints '^[0-9.]* ms per image, [0-9.]* per second'
+check "the time of one picture, and how busy the processors were" \
+    prints '^[0-9.]* ms per image, [0-9.]* per second (mean / batch-size), [0-9]*\.[0-9]* processors busy$'
+check "start-up and memory" prints '^start-up [0-9.]* ms, peak memory [1-9][0-9.]* MB$'
+run bench -m model.gguf --n 20 --batch 8 -t 1 --json
+busy=$(sed -n 's/.*"image": {[^}]*"processors_busy": \([0-9.]*\).*/\1/p' out)
+check "one thread keeps at most one processor busy" awk -v busy="$busy" 'BEGIN {exit !(busy > 0.05 && busy < 1.05)}'
+check "JSON has them too" prints '"startup_ms": [0-9.]*, "peak_rss_bytes": [1-9]'
 run bench -m model.gguf --n 3 --json --image "$pictures/red-circle.png" --text 猫
 check "--json" both 'status_is 0' 'prints "^{\"image\": {\"mean_ms\": .*\"p99_ms\": .*\"ms_per_item\": .*\"text\": {.*\"batch_size\": 1, \"n\": 3, \"warmup\": 10, \"used\": {"'
 run bench -m model.gguf --n 0
