@@ -101,15 +101,15 @@ static const char *find_graph(const graph *g) {
 }
 
 /* Features of the golden picture, or of the golden ids; free() them. */
-static float *encode(const char *path, const char *inputs, bool text, size_t *n) {
+static float *encode(const char *path, const char *inputs, bool text,
+                     const tw_encoder_options *options, size_t *n) {
     tw_model *model;
     tw_pool *pool;
     tw_encoder *encoder;
     size_t n_input;
     assert_ok(tw_model_open(path, &model, &err), &err);
     assert_ok(tw_pool_create(2, &pool, &err), &err);
-    tw_encoder_options options = TW_ENCODER_OPTIONS_INIT;
-    assert_ok(tw_encoder_create(model, pool, &options, &encoder, &err), &err);
+    assert_ok(tw_encoder_create(model, pool, options, &encoder, &err), &err);
     float *input = load(inputs, text ? "input_ids.npy" : "image_input.npy", &n_input);
     const tw_arch *arch = tw_model_arch(model);
     size_t length = (size_t)arch->text.context_length, dim = (size_t)arch->embed_dim;
@@ -132,15 +132,14 @@ static float *encode(const char *path, const char *inputs, bool text, size_t *n)
     return out;
 }
 
-static void a_tower_gives_the_expected_features(void **state) {
-    const graph *g = *state;
+static void check_features(const graph *g, const tw_encoder_options *encoder) {
     const char *model = test_temporary(".gguf");
     tw_convert_options options = TW_CONVERT_OPTIONS_INIT;
     options.vision_only = !g->text;
     options.text_only = g->text;
     assert_ok(tw_convert(find_graph(g), model, &options, &err), &err);
     size_t n, n_expected;
-    float *got = encode(model, g->model, g->text, &n);
+    float *got = encode(model, g->model, g->text, encoder, &n);
     float *expected =
         g->key ? load_rows(g->expected, g->key, &n_expected)
                : load(g->model, g->text ? "unnorm_text_features.npy" : "unnorm_image_features.npy",
@@ -154,6 +153,35 @@ static void a_tower_gives_the_expected_features(void **state) {
     if (!(largest <= g->limit)) fail_msg("differs by %g, limit %g", largest, g->limit);
     free(got);
     free(expected);
+}
+
+static void a_tower_gives_the_expected_features(void **state) {
+    const tw_encoder_options options = TW_ENCODER_OPTIONS_INIT;
+    check_features(*state, &options);
+}
+
+/* The graph itself in another runtime, within the same limits: OpenVINO computes all of it in f32,
+ * ONNX Runtime f16 graphs in f16. */
+static void runs_in(const graph *g, const char *backend, const char *variable) {
+    tw_encoder_options options = TW_ENCODER_OPTIONS_INIT;
+    options.backend = backend;
+    options.library = getenv(variable);
+    options.graphs = find_graph(g);
+    options.vision_only = !g->text;
+    options.text_only = g->text;
+    if (!options.library) {
+        printf("%s is not set\n", variable);
+        skip();
+    }
+    check_features(g, &options);
+}
+
+static void its_graph_does_in_onnxruntime(void **state) {
+    runs_in(*state, "onnxruntime", "TUWEN_ONNXRUNTIME");
+}
+
+static void its_graph_does_in_openvino(void **state) {
+    runs_in(*state, "openvino", "TUWEN_OPENVINO");
 }
 
 typedef struct trip {
@@ -181,7 +209,9 @@ static const char *arch_of(const trip *t) {
 
 static void same_floats(const char *a, const char *b, const trip *t, bool text) {
     size_t n, m;
-    float *x = encode(a, t->folder, text, &n), *y = encode(b, t->folder, text, &m);
+    const tw_encoder_options options = TW_ENCODER_OPTIONS_INIT;
+    float *x = encode(a, t->folder, text, &options, &n);
+    float *y = encode(b, t->folder, text, &options, &m);
     assert_int_equal(n, m);
     assert_memory_equal(x, y, n * sizeof *x);
     free(x);
@@ -223,21 +253,32 @@ static void an_export_converts_back_to_the_bit(void **state) {
 }
 
 int main(void) {
-    enum { N_GRAPHS = sizeof graphs / sizeof *graphs, N_TRIPS = sizeof trips / sizeof *trips };
-    static char names[N_GRAPHS + N_TRIPS][160];
-    struct CMUnitTest tests[N_GRAPHS + N_TRIPS];
-    for (size_t i = 0; i < N_GRAPHS; i++) {
-        snprintf(names[i], sizeof names[i], "a_tower_gives_the_expected_features: %s",
-                 graphs[i].file);
-        tests[i] = (struct CMUnitTest){names[i], a_tower_gives_the_expected_features, NULL, NULL,
-                                       (void *)(uintptr_t)&graphs[i]};
+    static const struct {
+        const char *name;
+        CMUnitTestFunction test;
+    } kinds[] = {{"a_tower_gives_the_expected_features", a_tower_gives_the_expected_features},
+                 {"its_graph_does_in_onnxruntime", its_graph_does_in_onnxruntime},
+                 {"its_graph_does_in_openvino", its_graph_does_in_openvino}};
+    enum {
+        N_KINDS = sizeof kinds / sizeof *kinds,
+        N_GRAPHS = sizeof graphs / sizeof *graphs,
+        N_TRIPS = sizeof trips / sizeof *trips,
+        N = N_KINDS * N_GRAPHS + N_TRIPS
+    };
+    static char names[N][160];
+    struct CMUnitTest tests[N];
+    for (size_t i = 0; i < N_KINDS * N_GRAPHS; i++) {
+        const graph *g = &graphs[i % N_GRAPHS];
+        snprintf(names[i], sizeof names[i], "%s: %s", kinds[i / N_GRAPHS].name, g->file);
+        tests[i] = (struct CMUnitTest){names[i], kinds[i / N_GRAPHS].test, NULL, NULL,
+                                       (void *)(uintptr_t)g};
     }
     for (size_t i = 0; i < N_TRIPS; i++) {
-        snprintf(names[N_GRAPHS + i], sizeof names[0], "an_export_converts_back_to_the_bit: %s",
+        const size_t at = N_KINDS * N_GRAPHS + i;
+        snprintf(names[at], sizeof names[at], "an_export_converts_back_to_the_bit: %s",
                  trips[i].folder);
-        tests[N_GRAPHS + i] =
-            (struct CMUnitTest){names[N_GRAPHS + i], an_export_converts_back_to_the_bit, NULL, NULL,
-                                (void *)(uintptr_t)&trips[i]};
+        tests[at] = (struct CMUnitTest){names[at], an_export_converts_back_to_the_bit, NULL, NULL,
+                                        (void *)(uintptr_t)&trips[i]};
     }
-    return _cmocka_run_group_tests("onnx", tests, N_GRAPHS + N_TRIPS, NULL, NULL);
+    return _cmocka_run_group_tests("onnx", tests, N, NULL, NULL);
 }
