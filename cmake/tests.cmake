@@ -45,6 +45,7 @@ foreach(source ${tool_sources})
 endforeach()
 target_link_libraries(make_bmodel PRIVATE test_support)
 target_link_libraries(make_om PRIVATE test_support)
+target_link_libraries(make_graph PRIVATE test_support)
 
 # A stand-in for SOPHON's two libraries: one source, of which each name is used in part.
 foreach(name libbmlib.so.0 libbmrt.so.1.0)
@@ -95,3 +96,10 @@ target_include_directories(standin_ascendcl PRIVATE include src)
 target_link_libraries(standin_ascendcl PRIVATE tuwen_static m)
 target_link_options(standin_ascendcl PRIVATE -Wl,--exclude-libs,ALL)
 target_compile_definitions(test_support PUBLIC TEST_ASCEND_DIR="${CMAKE_BINARY_DIR}/tests/ascend")
+
+# One for ONNX Runtime, as far as the session; and, for its version, for TensorRT.
+foreach(name libonnxruntime.so.1 libnvinfer.so.10)
+  add_library(standin_${name} SHARED tests/support/onnxruntime/standin.c)
+  set_target_properties(standin_${name} PROPERTIES OUTPUT_NAME ${name} PREFIX "" SUFFIX ""
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/onnxruntime)
+endforeach()

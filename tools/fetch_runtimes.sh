@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fetches the shared libraries of other runtimes from their wheels on PyPI, for tests and trials:
-# fetch_runtimes.sh FOLDER [onnxruntime|onnxruntime-openvino|openvino|sophon-emulator]…
+# fetch_runtimes.sh FOLDER [onnxruntime|onnxruntime-openvino|onnxruntime-ep-openvino|openvino|sophon-emulator]…
 # Each is unpacked to FOLDER/NAME/; nothing of Python in it is used. Needs python3 with pip here.
 set -eu
 folder=$1
@@ -12,9 +12,10 @@ wheel_of() {
     case $1 in
     onnxruntime) echo "onnxruntime 1.31.1 onnxruntime/capi" ;;
     onnxruntime-openvino) echo "onnxruntime-openvino 1.24.1 onnxruntime/capi" ;;
+    onnxruntime-ep-openvino) echo "onnxruntime-ep-openvino 1.8.1 onnxruntime_ep_openvino" ;;
     openvino) echo "openvino 2026.4.1 openvino/libs" ;;
     sophon-emulator) echo "tpu_mlir 1.30.2 tpu_mlir/lib" ;; # of BM1684X
-    *) echo "fetch_runtimes.sh: no runtime '$1'; there are onnxruntime, onnxruntime-openvino, openvino, sophon-emulator" >&2; return 1 ;;
+    *) echo "fetch_runtimes.sh: no runtime '$1'; there are onnxruntime, onnxruntime-openvino, onnxruntime-ep-openvino, openvino, sophon-emulator" >&2; return 1 ;;
     esac
 }
 

@@ -24,7 +24,8 @@ typedef struct tw_encoder_options {
     const tw_hooks *hooks; /* may be NULL; progress of the long calls below; stays in use */
     /* For backends that open another runtime; one that does not know an option refuses it. */
     const char *device;    /* "CPU", "GPU.0", …; NULL = the backend's default */
-    const char *provider;  /* of ONNX Runtime: "cpu", "cuda", "tensorrt", "openvino", … */
+    const char *provider;  /* of ONNX Runtime: "cpu", "cuda", "tensorrt", "openvino", …,
+                              or NAME=PATH of a library that has it */
     const char *library;   /* the runtime's library or its folder; NULL = searched for */
     const char *graphs;    /* PREFIX of PREFIX.img.*.onnx and PREFIX.txt.*.onnx (SOPHON:
                               .bmodel, Ascend: .om, Cambricon: .mm; to be given), or one such file;

@@ -34,16 +34,44 @@ static tw_status take_file(const char *path, bool image, const tw_backend_option
     return TW_OK;
 }
 
+static tw_status is_engine(const char *path, tw_error *err) {
+    return tw_fail(
+        err, TW_ERR_UNSUPPORTED,
+        "%s: an engine of TensorRT is not run by itself; give the ONNX graph with --backend "
+        "onnxruntime --provider tensorrt, which builds and keeps its own",
+        path);
+}
+
+/* A runtime that guesses at the format would say something else. */
+static tw_status check_onnx(const char *path, tw_error *err) {
+    /* The first bytes of the members of an ONNX model. */
+    static const char members[] = "\010\022\032\042\050\062\072\102\162\242\312";
+    FILE *f = fopen(path, "rb");
+    if (!f) return tw_fail_errno(err, errno, "%s", path);
+    int first = fgetc(f);
+    bool unreadable = ferror(f) != 0;
+    fclose(f);
+    if (unreadable) return tw_fail(err, TW_ERR_IO, "%s: cannot be read", path);
+    if (first == EOF) return tw_fail(err, TW_ERR_FORMAT, "%s: the file is empty", path);
+    if (memchr(members, first, sizeof members - 1)) return TW_OK;
+    return tw_fail(err, TW_ERR_FORMAT, "%s: not an ONNX file", path);
+}
+
 static tw_status find_by_prefix(const char *prefix, bool image, const tw_backend_options *o,
                                 tw_graph_file *out, tw_error *err) {
     /* The last is what `tuwen build --target openvino` writes. */
     const char *words[] = {"fp32.onnx", "fp16.onnx", "xml"}, *part = image ? "img" : "txt";
+    static const char *const engines[] = {"fp16.trt", "fp32.trt", "trt", "engine"};
     for (size_t i = 0; i < TW_COUNT(words); i++) {
         const char *word = words[o->precision == TW_F16 && i < 2 ? 1 - i : i];
         if ((size_t)snprintf(out->path, sizeof out->path, "%s.%s.%s", prefix, part, word) >=
             sizeof out->path)
             return too_long(prefix, err);
         if (access(out->path, F_OK) == 0) return TW_OK;
+    }
+    for (size_t i = 0; i < TW_COUNT(engines); i++) {
+        snprintf(out->path, sizeof out->path, "%s.%s.%s", prefix, part, engines[i]);
+        if (access(out->path, F_OK) == 0) return is_engine(out->path, err);
     }
     return tw_fail(err, TW_ERR_IO, "%s.%s.fp32.onnx, .fp16.onnx, .xml: none is there", prefix,
                    part);
@@ -83,9 +111,12 @@ tw_status tw_graph_file_open(const tw_model *model, bool image, const tw_backend
                              tw_graph_file *out, tw_error *err) {
     *out = (tw_graph_file){0};
     if (!o->graphs) return write_graph(model, image, o, out, err);
-    if (ends_with(o->graphs, ".onnx"))
-        return take_file(o->graphs, image, o, out->path, sizeof out->path, err);
-    return find_by_prefix(o->graphs, image, o, out, err);
+    if (ends_with(o->graphs, ".trt") || ends_with(o->graphs, ".engine"))
+        return is_engine(o->graphs, err);
+    bool named = ends_with(o->graphs, ".onnx");
+    TW_TRY(named ? take_file(o->graphs, image, o, out->path, sizeof out->path, err)
+                 : find_by_prefix(o->graphs, image, o, out, err));
+    return ends_with(out->path, ".onnx") ? check_onnx(out->path, err) : TW_OK;
 }
 
 tw_status tw_compiled_file(const tw_backend_options *o, const char *suffix, bool image, char *path,

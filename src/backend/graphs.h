@@ -13,8 +13,9 @@ typedef struct tw_graph_file {
 /* The graph of the image (`image`) or text tower. options->graphs: a file that ends in .onnx serves
  * the tower its name says (".img." or ".txt."; any file when the other tower is left out), else a
  * PREFIX of PREFIX.img.fp32.onnx or PREFIX.img.fp16.onnx (.txt. likewise), the precision asked for
- * first. NULL: written from the model as f32, or as f16 when that is asked for, into a folder of
- * $TMPDIR. Errors: TW_ERR_IO naming what was looked for, those of tw_export_onnx(). */
+ * first; engines of TensorRT are refused. NULL: written from the model as f32, or as f16 when that
+ * is asked for, into a folder of $TMPDIR. Errors: TW_ERR_IO naming what was looked for, those of
+ * tw_export_onnx(). */
 tw_status tw_graph_file_open(const tw_model *model, bool image, const tw_backend_options *options,
                              tw_graph_file *out, tw_error *err);
 /* The compiled file of a tower: options->graphs when it ends in `suffix` (".mm"; the same rule), else

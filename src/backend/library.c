@@ -39,6 +39,41 @@ static tw_status open_by_loader(const tw_library_place *p, void **handle, char *
                    p->names[0], p->variable, p->source);
 }
 
+/* The machine an ELF file is for; 0: no such file. */
+static unsigned elf_machine(const char *path) {
+    unsigned char head[20] = {0};
+    FILE *f = fopen(path, "rb");
+    size_t n = f ? fread(head, 1, sizeof head, f) : 0;
+    if (f) fclose(f);
+    if (n < sizeof head || memcmp(head, "\177ELF", 4) != 0) return 0;
+    return head[5] == 1 ? head[18] | head[19] << 8 : head[18] << 8 | head[19];
+}
+
+static const char *machine_name(unsigned machine) {
+    static const struct {
+        unsigned number;
+        const char *name;
+    } machines[] = {{3, "x86"},     {21, "ppc64"},  {22, "s390x"},   {40, "ARM"},
+                    {62, "x86-64"}, {183, "ARM64"}, {243, "RISC-V"}, {258, "LoongArch"}};
+    for (size_t i = 0; i < sizeof machines / sizeof *machines; i++)
+        if (machines[i].number == machine) return machines[i].name;
+    return "another machine";
+}
+
+/* The loader only says that it cannot open a file of another machine. */
+static tw_status explain_failure(const tw_library_place *p, const char *path, const char *said,
+                                 tw_error *err) {
+    const unsigned theirs = elf_machine(path), ours = elf_machine("/proc/self/exe");
+    if (!theirs)
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "%s: not a shared library (%s)", path, p->source);
+    if (ours && theirs != ours)
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "%s: built for %s, this is %s (%s)", path,
+                       machine_name(theirs), machine_name(ours), p->source);
+    bool named = strncmp(said, path, strlen(path)) == 0;
+    return tw_fail(err, TW_ERR_UNSUPPORTED, "%s%s%s (%s)", named ? "" : path, named ? "" : ": ",
+                   said, p->source);
+}
+
 tw_status tw_library_open(const tw_library_place *p, const char *library, void **handle, char *path,
                           size_t n, tw_error *err) {
     struct stat st;
@@ -56,9 +91,5 @@ tw_status tw_library_open(const tw_library_place *p, const char *library, void *
         return tw_fail(err, TW_ERR_UNSUPPORTED, "%s: no such library", library);
     snprintf(path, n, "%s", resolved);
     *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (*handle) return TW_OK;
-    const char *why = dlerror();
-    bool named = strncmp(why, path, strlen(path)) == 0;
-    return tw_fail(err, TW_ERR_UNSUPPORTED, "%s%s%s (%s)", named ? "" : path, named ? "" : ": ",
-                   why, p->source);
+    return *handle ? TW_OK : explain_failure(p, path, dlerror(), err);
 }

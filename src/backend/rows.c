@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a graph that is fixed to them: what it does not need is filled up with zeros. */
+enum { MAX_ROWS = 4096, MAX_LENGTH = 4096 };
+
 tw_status tw_graph_input_check(const tw_graph_input *input, const char *name, const tw_model *model,
                                tw_error *err) {
     const int64_t r = model->arch.vision.image_size, *d = input->dims;
@@ -16,6 +19,15 @@ tw_status tw_graph_input_check(const tw_graph_input *input, const char *name, co
     if (!known)
         return tw_fail(err, TW_ERR_MISMATCH, "input '%s' has another type than %s", name,
                        pictures ? "f32 or f16" : "i64 or i32");
+    if (d[0] == 0 || d[0] > MAX_ROWS)
+        return tw_fail(err, TW_ERR_MISMATCH,
+                       "input '%s' takes %lld rows a run, expected 1 to %d: export the graph again",
+                       name, (long long)d[0], MAX_ROWS);
+    if (!pictures && (d[1] == 0 || d[1] > MAX_LENGTH))
+        return tw_fail(
+            err, TW_ERR_MISMATCH,
+            "input '%s' takes %lld tokens a text, expected 1 to %d: export the graph again", name,
+            (long long)d[1], MAX_LENGTH);
     if (pictures && ((d[1] > 0 && d[1] != 3) || (d[2] > 0 && d[2] != r) || (d[3] > 0 && d[3] != r)))
         return tw_fail(
             err, TW_ERR_MISMATCH,
@@ -129,12 +141,15 @@ tw_status tw_graph_encode_tokens(const tw_graph_input *input, tw_graph_run run, 
     return TW_OK;
 }
 
-tw_status tw_graph_take_features(tw_dtype type, const void *data, size_t count, size_t n,
-                                 size_t dim, float *features, tw_error *err) {
-    if (count < n * dim || count % dim || (type != TW_F32 && type != TW_F16))
+tw_status tw_graph_take_features(tw_dtype type, const void *data, size_t count, size_t rows,
+                                 size_t n, size_t dim, float *features, tw_error *err) {
+    if (type != TW_F32 && type != TW_F16)
+        return tw_fail(err, TW_ERR_MISMATCH, "the graph's features are neither f32 nor f16");
+    if (count != rows * dim)
         return tw_fail(err, TW_ERR_MISMATCH,
-                       "the graph gives %zu values, expected %zu rows of %zu of f32 or f16", count,
-                       n, dim);
+                       "the graph gives %zu values for %zu rows, the model's features have %zu: it "
+                       "is another model's graph",
+                       count, rows, dim);
     tw_tensor t = {
         .dtype = type, .n_dims = 1, .shape = {(int64_t)(n * dim)}, .stride = {1}, .data = data};
     tw_tensor_to_f32(&t, features);

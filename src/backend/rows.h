@@ -39,10 +39,10 @@ void tw_graph_put_pixels(tw_dtype type, const float *from, size_t n, void *out);
 tw_status tw_graph_put_ids(tw_dtype type, const tw_token_rows *rows, size_t begin, size_t n,
                            size_t length, void *out, tw_error *err);
 
-/* The first n * dim of `count` values of f32 or f16, as f32. Errors: TW_ERR_MISMATCH (another
- * number of values than whole rows, another type). */
-tw_status tw_graph_take_features(tw_dtype type, const void *data, size_t count, size_t n,
-                                 size_t dim, float *features, tw_error *err);
+/* The first `n` of the `rows` rows [rows, dim] that a graph gave, `count` values of f32 or f16, as
+ * f32. Errors: TW_ERR_MISMATCH (another number of values, another type). */
+tw_status tw_graph_take_features(tw_dtype type, const void *data, size_t count, size_t rows,
+                                 size_t n, size_t dim, float *features, tw_error *err);
 
 /* A runtime that does not run a file right gives zeros or NaN, and no error. `name` is the file's.
  * Errors: TW_ERR_UNSUPPORTED (a row that is all zero, or not finite). */

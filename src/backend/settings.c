@@ -26,11 +26,17 @@ tw_status tw_settings_add_all(tw_settings *s, const char *const *words, size_t n
 }
 
 tw_status tw_settings_default(tw_settings *s, const char *key, const char *value, tw_error *err) {
-    char word[128];
-    for (size_t i = 0; i < s->n; i++)
-        if (strcmp(s->keys[i], key) == 0) return TW_OK;
-    snprintf(word, sizeof word, "%s=%s", key, value);
+    char word[1200];
+    if (tw_settings_get(s, key)) return TW_OK;
+    if ((size_t)snprintf(word, sizeof word, "%s=%s", key, value) >= sizeof word)
+        return tw_fail(err, TW_ERR_LIMIT, "provider option %s: its value is too long", key);
     return tw_settings_add(s, word, err);
+}
+
+const char *tw_settings_get(const tw_settings *s, const char *key) {
+    for (size_t i = 0; i < s->n; i++)
+        if (strcmp(s->keys[i], key) == 0) return s->values[i];
+    return NULL;
 }
 
 void tw_settings_free(tw_settings *s) {

@@ -19,6 +19,8 @@ tw_status tw_settings_add(tw_settings *s, const char *word, tw_error *err);
 tw_status tw_settings_add_all(tw_settings *s, const char *const *words, size_t n, tw_error *err);
 /* Adds key=value unless the key is there. */
 tw_status tw_settings_default(tw_settings *s, const char *key, const char *value, tw_error *err);
+/* The value of a key, or NULL. */
+const char *tw_settings_get(const tw_settings *s, const char *key);
 void tw_settings_free(tw_settings *s);
 
 #endif

@@ -1,9 +1,10 @@
 #!/bin/sh
 # The backend onnxruntime: the same numbers as the CPU engine from graphs written for the run and from
 # exported ones, and what is said when something is missing. The runtime is looked for in
-# $TUWEN_ONNXRUNTIME and, with more providers, $TUWEN_ONNXRUNTIME_OPENVINO (tools/fetch_runtimes.sh
-# gets both); without them only the refusals are tested.
+# $TUWEN_ONNXRUNTIME and, with more providers, $TUWEN_ONNXRUNTIME_OPENVINO and $TUWEN_ONNXRUNTIME_EP_OPENVINO
+# (tools/fetch_runtimes.sh gets all); without them only the refusals are tested.
 . "$TUWEN_SOURCE/tests/cli/lib.sh"
+. "$TUWEN_SOURCE/tests/cli/graphs.sh"
 library=${TUWEN_ONNXRUNTIME:-}
 library_openvino=${TUWEN_ONNXRUNTIME_OPENVINO:-}
 unset TUWEN_ONNXRUNTIME
@@ -69,12 +70,32 @@ refused "a graph of both towers" 1 "expected one tower" x.npy \
     embed -m model.gguf --backend onnxruntime --library "$library" --texts texts -o x.npy --graphs fused
 refused "a provider this build lacks" 1 "was built without it" x.npy \
     embed -m model.gguf --backend onnxruntime --library "$library" --provider cuda "$red" -o x.npy
-refused "an unknown provider" 1 "is not known" x.npy \
+refused "an unknown provider" 1 "was built without it; it has" x.npy \
     embed -m model.gguf --backend onnxruntime --library "$library" --provider xyz "$red" -o x.npy
 refused "DirectML" 1 "part of Windows" x.npy \
     embed -m model.gguf --backend onnxruntime --library "$library" --provider directml "$red" -o x.npy
+bad_graphs onnxruntime "$library"
 run verify model.gguf --against model.gguf
 check "verify still compares on the CPU engine" status_is 0
+
+plugin=${TUWEN_ONNXRUNTIME_EP_OPENVINO:-}/libonnxruntime_providers_openvino_plugin.so
+if [ -e "$plugin" ]; then
+    # Of processors it takes Intel's alone.
+    run embed -m model.gguf --texts texts -o cpu.npy --no-normalize
+    ort embed -m model.gguf --texts texts -o plugin.npy --no-normalize --provider "openvino=$plugin"
+    if [ "$status" -eq 0 ]; then
+        check "a library of providers" both 'says " openvino, f32, [1-9]"' 'npy_close cpu.npy plugin.npy 1e-5'
+    else
+        check "a library of providers that finds no device here" fails_saying 1 "no provider openvino on this machine; there are CPUExecutionProvider on CPU"
+    fi
+else
+    skip "a library of providers" "TUWEN_ONNXRUNTIME_EP_OPENVINO is not set"
+fi
+refused "a library of something else" 1 "not a library of ONNX Runtime providers" x.npy embed -m model.gguf --texts texts -o x.npy \
+    --backend onnxruntime --library "$library" --provider "x=$(ls /lib/*/libm.so.6 /lib64/libm.so.6 2>/dev/null | head -n 1)"
+mkdir home
+HOME=$work/home XDG_CACHE_HOME=$work/home ort embed -m model.gguf --texts texts -o x.npy
+check "the runtime leaves nothing in the user's folder" both 'status_is 0' '[ -z "$(ls -A home)" ]'
 
 if [ -z "$library_openvino" ]; then
     skip "the provider openvino" "TUWEN_ONNXRUNTIME_OPENVINO is not set"
@@ -91,5 +112,5 @@ refused "an unknown option" 1 "unknown OpenVINO option" x.npy embed -m model.ggu
 refused "a provider that takes nothing is not silent" 1 "takes none" x.npy embed -m model.gguf --backend onnxruntime \
     --library "$library_openvino" --provider openvino --device AUTO --texts texts -o x.npy
 ov embed -m model.gguf --texts texts -o ov.npy --no-normalize --device AUTO --allow-fallback
-check "unless that is allowed, and said" says "openvino, f32, 0 of"
+check "unless that is allowed, and said" says "openvino, f32 graphs, 0 of"
 finish

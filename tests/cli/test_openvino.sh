@@ -3,6 +3,7 @@
 # said when something is missing. OpenVINO is looked for in $TUWEN_OPENVINO (tools/fetch_runtimes.sh
 # gets it); without it only the refusals are tested.
 . "$TUWEN_SOURCE/tests/cli/lib.sh"
+. "$TUWEN_SOURCE/tests/cli/graphs.sh"
 library=${TUWEN_OPENVINO:-}
 unset TUWEN_OPENVINO
 make_model
@@ -35,6 +36,16 @@ ov embed -m model.gguf --texts texts -o ov.npy --no-normalize --precision f16
 check "another precision than asked for is an error" [ "$got" = f16 -o "$status" -eq 1 ]
 ov embed -m model.gguf --texts texts -o ov.npy --no-normalize --device AUTO
 check "device AUTO" npy_close cpu.npy ov.npy 1e-5
+check "which does not tell its precision" says " CPU, f32 asked, "
+for device in GPU NPU AUTO:GPU,CPU; do
+    rm -f x.npy
+    ov embed -m model.gguf --texts texts -o x.npy --device "$device"
+    if [ "$status" -eq 0 ]; then
+        skip "$device without one" "there is one"
+    else
+        check "$device without one" both 'fails_saying 1 "device $device: OpenVINO"' 'says "no such device\|OpenCL driver\|NPU is not available"'
+    fi
+done
 ov embed -m model.gguf --texts texts -o ov.npy --no-normalize --provider-option PERFORMANCE_HINT=THROUGHPUT
 check "throughput" says "THROUGHPUT"
 ov embed -m model.gguf --texts texts -o ov.npy --no-normalize --provider-option CACHE_DIR=cache
@@ -56,6 +67,7 @@ bad "an unknown property" "NONSENSE" "--provider-option NONSENSE=1"
 bad "a bad value" "INFERENCE_PRECISION_HINT" "--provider-option INFERENCE_PRECISION_HINT=f99"
 refused "a word that is no property" 2 "expected KEY=VALUE" x.npy embed -m model.gguf --texts texts -o x.npy \
     --backend openvino --library "$library" --provider-option nonsense
+bad_graphs openvino "$library"
 head -c 1000 one.txt.fp32.onnx >cut.txt.fp32.onnx
 bad "a graph that is cut off" "cut.txt.fp32.onnx" "--graphs cut"
 finish

@@ -245,8 +245,8 @@ static tw_status fill(const tw_acl_tower *t, const source *from, size_t begin, s
 
 static tw_status take(const tw_acl_tower *t, const tw_acl_job *job, size_t n, size_t dim,
                       float *features, tw_error *err) {
-    TW_TRY(tw_graph_take_features(tw_acl_dtype(t->out.type), job->out, job->batch * dim, n, dim,
-                                  features, err));
+    TW_TRY(tw_graph_take_features(tw_acl_dtype(t->out.type), job->out, job->batch * dim, job->batch,
+                                  n, dim, features, err));
     return tw_graph_check_features(t->out.name, features, n, dim, err);
 }
 

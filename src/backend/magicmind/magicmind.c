@@ -238,7 +238,8 @@ static tw_status compute(const tower *t, const void *data, const int64_t *dims, 
     if (t->shim->run(t->on, data, n_in, rows, n_out, why, sizeof why) != 0)
         status = tw_fail(err, TW_ERR_UNSUPPORTED, "%s: MagicMind refuses: %s", t->path, why);
     if (status == TW_OK)
-        status = tw_graph_take_features(type_of(out), rows, count, n, dim, features, err);
+        status = tw_graph_take_features(type_of(out), rows, count, (size_t)dims[0], n, dim,
+                                        features, err);
     free(rows);
     return status == TW_OK ? tw_graph_check_features(t->path, features, n, dim, err) : status;
 }

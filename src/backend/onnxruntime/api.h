@@ -50,20 +50,20 @@ enum {
     ORT_AVAILABLE_PROVIDERS = 125,
     ORT_RELEASE_AVAILABLE_PROVIDERS = 126,
     ORT_ADD_CONFIG_ENTRY = 130,
-    ORT_APPEND_TENSORRT = 170, /* append, create, update, as string, release */
-    ORT_APPEND_CUDA = 204,     /* the same five */
     ORT_APPEND_PROVIDER = 216,
     ORT_APPEND_OPENVINO = 275,  /* from API 17 */
-    ORT_REGISTER_LIBRARY = 301, /* from API 22, as those to 312 */
+    ORT_REGISTER_LIBRARY = 301, /* from API 22, as those to 316 */
     ORT_EP_DEVICES = 303,
     ORT_APPEND_DEVICES = 304,
+    ORT_HARDWARE_KIND = 307,
     ORT_EP_DEVICE_NAME = 312,
+    ORT_EP_DEVICE_HARDWARE = 316,
     ORT_GRAPH_ASSIGNMENT = 407, /* from API 24 */
     ORT_ASSIGNMENT_NAME = 408,
     ORT_ASSIGNMENT_NODES = 409
 };
 
-enum { ORT_OLDEST_API = 17, ORT_DEVICES_API = 22, ORT_ASSIGNMENT_API = 24 };
+enum { ORT_OLDEST_API = 17, ORT_TF32_API = 18, ORT_DEVICES_API = 22, ORT_ASSIGNMENT_API = 24 };
 
 /* Element types of tensors. */
 enum { ORT_F32 = 1, ORT_I32 = 6, ORT_I64 = 7, ORT_F16 = 10 };

@@ -1,3 +1,5 @@
+#define _XOPEN_SOURCE 700 /* setenv */
+
 #include "backend/onnxruntime/api.h"
 
 #include "backend/library.h"
@@ -6,6 +8,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 tw_ort_runtime tw_ort;
@@ -59,6 +62,12 @@ static const meaning meanings[] = {
      "this ONNX Runtime has no TensorRT support (onnxruntime-gpu has)"},
     {"execution provider is not supported in this build", NULL,
      "this ONNX Runtime was built without that provider"},
+    {"Failed to get symbol CreateEpFactories", NULL, "not a library of ONNX Runtime providers"},
+    {"External data path does not exist: ", "\n", "the graph's side file is missing: {}"},
+    {"External data path escapes model directory", NULL,
+     "the graph names a side file outside its folder"},
+    {"External data path validation failed", NULL, "the graph names a side file it may not"},
+    {"out of bounds or can not be read in full", NULL, "the graph's side file is cut short"},
     {"bound to different types", NULL,
      "the types in this f16 graph do not agree: it was spoilt when it was converted, export it "
      "again"},
@@ -117,13 +126,16 @@ static tw_status take_table(void *handle, const char *path, tw_error *err) {
     unsigned major = 0, minor = 0;
     if (sscanf(tw_ort.version, "%u.%u", &major, &minor) != 2 || major != 1 ||
         minor < ORT_OLDEST_API)
-        return tw_fail(err, TW_ERR_UNSUPPORTED, "%s: ONNX Runtime %s, expected 1.%d or later", path,
+        return tw_fail(err, TW_ERR_UNSUPPORTED,
+                       "%s: ONNX Runtime %.32s, expected 1.%d or later (PyPI's onnxruntime)", path,
                        tw_ort.version, ORT_OLDEST_API);
     tw_ort.api = TW_MIN(minor, ORT_ASSIGNMENT_API);
     tw_ort.table = base->get_api(tw_ort.api);
     if (tw_ort.table) return TW_OK;
-    return tw_fail(err, TW_ERR_UNSUPPORTED, "%s: ONNX Runtime %s has no API %u", path,
-                   tw_ort.version, tw_ort.api);
+    return tw_fail(
+        err, TW_ERR_UNSUPPORTED,
+        "%s: ONNX Runtime %s refuses its own API %u: a damaged or foreign build, install another",
+        path, tw_ort.version, tw_ort.api);
 }
 
 static tw_status create_environment(tw_error *err) {
@@ -144,6 +156,9 @@ static tw_status open_once(const char *library, tw_error *err) {
                                            "libonnxruntime.so", "PyPI's onnxruntime has it"};
     char path[sizeof tw_ort.path];
     void *handle = NULL;
+    /* Builds from 1.29 on report to Microsoft, from the moment they are opened, unless this is set;
+     * a user who sets it decides. */
+    setenv("ORT_DISABLE_TELEMETRY", "1", 0);
     TW_TRY(tw_library_open(&place, library, &handle, path, sizeof path, err));
     TW_TRY(take_table(handle, path, err));
     tw_status status = create_environment(err);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Shared by a state and its clones: sessions may be run by many threads. */
 typedef struct towers {
@@ -34,9 +35,22 @@ static tw_status open_tower(const tw_model *model, bool image, const tw_backend_
                             int threads, tw_ort_session *out, tw_error *err) {
     tw_graph_file file;
     TW_TRY(tw_graph_file_open(model, image, o, &file, err));
-    tw_status status = tw_ort_session_open(file.path, image ? 4 : 2, o, threads, out, err);
+    const tw_ort_graph graph = {file.path, model, image, threads};
+    tw_status status = tw_ort_session_open(&graph, o, out, err);
     tw_graph_file_close(&file);
     return status == TW_OK ? tw_graph_input_check(&out->takes, out->input, model, err) : status;
+}
+
+/* What the runtime is known to compute in, by the settings that are defaults here; else what it was
+ * given. */
+static const char *precision_word(const tw_backend_options *o, const char *provider) {
+    bool half = o->precision == TW_F16, on_cpu = !o->device || strcmp(o->device, "CPU") == 0;
+    bool known = strcasecmp(provider, "cpu") == 0 ||
+                 (o->n_settings == 0 &&
+                  (strcmp(provider, "cuda") == 0 || (strcmp(provider, "openvino") == 0 && on_cpu)));
+    if (o->graphs) return "as the graphs";
+    if (known) return half ? "f16" : "f32";
+    return half ? "f16 graphs" : "f32 graphs";
 }
 
 static void describe_towers(towers *t, const tw_backend_options *o, int threads) {
@@ -46,11 +60,8 @@ static void describe_towers(towers *t, const tw_backend_options *o, int threads)
     if (t->image.knows_nodes || t->text.knows_nodes)
         snprintf(nodes, sizeof nodes, "%zu of %zu nodes there", taken, n);
     snprintf(t->used.runtime, sizeof t->used.runtime, "%s", tw_ort.version);
-    snprintf(t->used.device, sizeof t->used.device, "%s", tw_ort_provider_word(o));
-    snprintf(t->used.precision, sizeof t->used.precision, "%s",
-             o->graphs                ? "as the graphs"
-             : o->precision == TW_F16 ? "f16"
-                                      : "f32");
+    tw_ort_provider_word(o, t->used.device, sizeof t->used.device);
+    snprintf(t->used.precision, sizeof t->used.precision, "%s", precision_word(o, t->used.device));
     snprintf(t->used.detail, sizeof t->used.detail, "%s, %d thread%s", nodes, threads,
              threads == 1 ? "" : "s");
 }

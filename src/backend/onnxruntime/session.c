@@ -1,114 +1,15 @@
 #include "backend/onnxruntime/session.h"
 
-#include "backend/settings.h"
-#include "base/size.h"
 #include "tensor/tensor.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---------------------------------------------------------------------------------- providers */
-
-typedef enum append_kind {
-    APPEND_NOTHING,
-    APPEND_CUDA,
-    APPEND_TENSORRT,
-    APPEND_OPENVINO
-} append_kind;
-
-typedef struct provider {
-    const char *word, *name; /* ours, and ONNX Runtime's */
-    append_kind kind;
-    const char *device_key; /* the setting that --device becomes */
-} provider;
-
-static const provider providers[] = {
-    {"cpu", "CPUExecutionProvider", APPEND_NOTHING, NULL},
-    {"cuda", "CUDAExecutionProvider", APPEND_CUDA, "device_id"},
-    {"tensorrt", "TensorrtExecutionProvider", APPEND_TENSORRT, "device_id"},
-    {"openvino", "OpenVINOExecutionProvider", APPEND_OPENVINO, "device_type"},
-};
-
-const char *tw_ort_provider_word(const tw_backend_options *o) {
-    return o->provider ? o->provider : "cpu";
-}
-
-static tw_status find_provider(const char *word, const provider **out, tw_error *err) {
-    for (size_t i = 0; i < TW_COUNT(providers); i++)
-        if (strcmp(word, providers[i].word) == 0) {
-            *out = &providers[i];
-            return TW_OK;
-        }
-    if (strcmp(word, "directml") == 0)
-        return tw_fail(err, TW_ERR_UNSUPPORTED,
-                       "provider directml: DirectML is part of Windows; on Linux there are cuda, "
-                       "tensorrt and openvino");
-    return tw_fail(err, TW_ERR_UNSUPPORTED,
-                   "provider '%s' is not known; there are cpu, cuda, tensorrt and openvino", word);
-}
-
-static tw_status take_settings(const provider *p, const tw_backend_options *o, int threads,
-                               tw_settings *s, tw_error *err) {
-    char number[16];
-    snprintf(number, sizeof number, "%d", threads);
-    TW_TRY(tw_settings_add_all(s, o->settings, o->n_settings, err));
-    if (o->device && p->device_key) TW_TRY(tw_settings_default(s, p->device_key, o->device, err));
-    if (p->kind == APPEND_OPENVINO) {
-        TW_TRY(tw_settings_default(s, "device_type", "CPU", err));
-        TW_TRY(tw_settings_default(s, "num_of_threads", number, err));
-    }
-    /* The call that takes settings is the one that loads the library and says why it cannot. */
-    if (p->kind == APPEND_CUDA || p->kind == APPEND_TENSORRT)
-        TW_TRY(tw_settings_default(s, "device_id", "0", err));
-    return TW_OK;
-}
-
-/* A build that does not list a provider would still load a file of another build lying beside it,
- * and crash. */
-static tw_status check_listed(const provider *p, tw_error *err) {
-    char **names = NULL;
-    int n = 0;
-    bool listed = false;
-    TW_TRY(tw_ort_check(ORT(ORT_AVAILABLE_PROVIDERS, char ***, int *)(&names, &n), "onnxruntime",
-                        err));
-    for (int i = 0; i < n; i++)
-        listed |= strcmp(names[i], p->name) == 0;
-    TW_TRY(tw_ort_check(ORT(ORT_RELEASE_AVAILABLE_PROVIDERS, char **, int)(names, n), "onnxruntime",
-                        err));
-    if (listed) return TW_OK;
-    return tw_fail(err, TW_ERR_UNSUPPORTED,
-                   "provider %s: ONNX Runtime %s of %s was built without it (PyPI's %s has it)",
-                   p->word, tw_ort.version, tw_ort.path,
-                   p->kind == APPEND_OPENVINO ? "onnxruntime-openvino" : "onnxruntime-gpu");
-}
-
-static tw_status append_provider(tw_ort_handle options, const provider *p, const tw_settings *s,
-                                 tw_error *err) {
-    char what[64];
-    int slot = p->kind == APPEND_CUDA ? ORT_APPEND_CUDA : ORT_APPEND_TENSORRT;
-    snprintf(what, sizeof what, "provider %s", p->word);
-    if (p->kind == APPEND_NOTHING) return TW_OK;
-    TW_TRY(check_listed(p, err));
-    if (p->kind == APPEND_OPENVINO)
-        return tw_ort_check(ORT(ORT_APPEND_OPENVINO, tw_ort_handle, const char *const *,
-                                const char *const *, size_t)(options, s->keys, s->values, s->n),
-                            what, err);
-    tw_ort_handle o = NULL;
-    TW_TRY(tw_ort_check(ORT(slot + 1, tw_ort_handle *)(&o), what, err));
-    tw_status status = tw_ort_check(ORT(slot + 2, tw_ort_handle, const char *const *,
-                                        const char *const *, size_t)(o, s->keys, s->values, s->n),
-                                    what, err);
-    if (status == TW_OK)
-        status = tw_ort_check(ORT(slot, tw_ort_handle, tw_ort_handle)(options, o), what, err);
-    ORT_RELEASE(slot + 4, o);
-    return status;
-}
-
 /* ------------------------------------------------------------------------------------ session */
 
-static tw_status make_options(const provider *p, const tw_settings *s, int threads,
-                              tw_ort_handle options, tw_error *err) {
+static tw_status make_options(const tw_ort_provider *p, int threads, tw_ort_handle options,
+                              tw_error *err) {
 #define SET(slot, type, value)                                                                     \
     TW_TRY(tw_ort_check(ORT(slot, tw_ort_handle, type)(options, value), "onnxruntime", err))
 #define ENTRY(key, value)                                                                          \
@@ -122,7 +23,7 @@ static tw_status make_options(const provider *p, const tw_settings *s, int threa
     if (tw_ort.api >= ORT_ASSIGNMENT_API) ENTRY("session.record_ep_graph_assignment_info", "1");
 #undef SET
 #undef ENTRY
-    return append_provider(options, p, s, err);
+    return tw_ort_provider_append(p, options, err);
 }
 
 /* (tw_dtype)-1: one that no tower has. */
@@ -180,7 +81,7 @@ done:
 }
 
 /* How many nodes of the graph run where. */
-static tw_status count_nodes(tw_ort_session *s, const provider *p, tw_error *err) {
+static tw_status count_nodes(tw_ort_session *s, const tw_ort_provider *p, tw_error *err) {
     tw_ort_handle *parts = NULL;
     size_t n = 0;
     s->knows_nodes = tw_ort.api >= ORT_ASSIGNMENT_API;
@@ -203,10 +104,9 @@ static tw_status count_nodes(tw_ort_session *s, const provider *p, tw_error *err
     return TW_OK;
 }
 
-static tw_status check_fallback(const tw_ort_session *s, const provider *p,
+static tw_status check_fallback(const tw_ort_session *s, const tw_ort_provider *p,
                                 const tw_backend_options *o, tw_error *err) {
-    if (p->kind == APPEND_NOTHING || o->allow_fallback || !s->knows_nodes || s->n_provider_nodes)
-        return TW_OK;
+    if (p->is_cpu || o->allow_fallback || !s->knows_nodes || s->n_provider_nodes) return TW_OK;
     return tw_fail(
         err, TW_ERR_UNSUPPORTED,
         "provider %s takes none of the graph's %zu nodes: all would run on ONNX Runtime's "
@@ -214,34 +114,32 @@ static tw_status check_fallback(const tw_ort_session *s, const provider *p,
         p->word, s->n_nodes);
 }
 
-static tw_status load(const char *path, int n_dims, const tw_backend_options *o, int threads,
-                      tw_ort_session *s, tw_error *err) {
-    const provider *p = NULL;
-    tw_settings words = {0};
+static tw_status load(const tw_ort_graph *graph, const tw_backend_options *o, tw_ort_session *s,
+                      tw_error *err) {
+    tw_ort_provider p;
     tw_ort_handle options = NULL;
     tw_status status;
-    TW_TRY(find_provider(tw_ort_provider_word(o), &p, err));
     tw_ort_forget_log();
-    TW_CHECK(take_settings(p, o, threads, &words, err));
+    TW_TRY(tw_ort_provider_open(o, graph, &p, err));
     TW_CHECK(tw_ort_check(ORT(ORT_CREATE_SESSION_OPTIONS, tw_ort_handle *)(&options), "onnxruntime",
                           err));
-    TW_CHECK(make_options(p, &words, threads, options, err));
+    TW_CHECK(make_options(&p, graph->threads, options, err));
     TW_CHECK(tw_ort_check(ORT(ORT_CREATE_SESSION, tw_ort_handle, const char *, tw_ort_handle,
-                              tw_ort_handle *)(tw_ort.env, path, options, &s->handle),
-                          path, err));
-    TW_CHECK(describe_ends(s, n_dims, err));
-    TW_CHECK(count_nodes(s, p, err));
-    TW_CHECK(check_fallback(s, p, o, err));
+                              tw_ort_handle *)(tw_ort.env, graph->path, options, &s->handle),
+                          graph->path, err));
+    TW_CHECK(describe_ends(s, graph->image ? 4 : 2, err));
+    TW_CHECK(count_nodes(s, &p, err));
+    TW_CHECK(check_fallback(s, &p, o, err));
 done:
     if (options) ORT_RELEASE(ORT_RELEASE_SESSION_OPTIONS, options);
-    tw_settings_free(&words);
+    tw_ort_provider_close(&p);
     return status;
 }
 
-tw_status tw_ort_session_open(const char *path, int n_dims, const tw_backend_options *options,
-                              int threads, tw_ort_session *out, tw_error *err) {
+tw_status tw_ort_session_open(const tw_ort_graph *graph, const tw_backend_options *options,
+                              tw_ort_session *out, tw_error *err) {
     *out = (tw_ort_session){0};
-    tw_status status = load(path, n_dims, options, threads, out, err);
+    tw_status status = load(graph, options, out, err);
     if (status != TW_OK) tw_ort_session_close(out);
     return status;
 }
@@ -260,8 +158,8 @@ void tw_ort_session_close(tw_ort_session *s) {
 
 /* ---------------------------------------------------------------------------------------- run */
 
-static tw_status take_features(tw_ort_handle value, size_t n, size_t dim, float *features,
-                               tw_error *err) {
+static tw_status take_features(tw_ort_handle value, size_t rows, size_t n, size_t dim,
+                               float *features, tw_error *err) {
     tw_ort_handle info = NULL;
     size_t count = 0;
     int type = 0;
@@ -275,7 +173,7 @@ static tw_status take_features(tw_ort_handle value, size_t n, size_t dim, float 
     TW_CHECK(tw_ort_check(ORT(ORT_ELEMENT_TYPE, tw_ort_handle, int *)(info, &type), "output", err));
     TW_CHECK(
         tw_ort_check(ORT(ORT_TENSOR_DATA, tw_ort_handle, void **)(value, &data), "output", err));
-    TW_CHECK(tw_graph_take_features(dtype_of(type), data, count, n, dim, features, err));
+    TW_CHECK(tw_graph_take_features(dtype_of(type), data, count, rows, n, dim, features, err));
 done:
     ORT_RELEASE(ORT_RELEASE_TENSOR_INFO, info);
     return status;
@@ -299,7 +197,7 @@ tw_status tw_ort_session_run(void *session, void *data, const int64_t *dims, siz
                               const tw_ort_handle *, size_t, const char *const *, size_t,
                               tw_ort_handle *)(s->handle, NULL, &input, &in, 1, &output, 1, &out),
                           "onnxruntime", err));
-    TW_CHECK(take_features(out, n, dim, features, err));
+    TW_CHECK(take_features(out, (size_t)dims[0], n, dim, features, err));
 done:
     if (out) ORT_RELEASE(ORT_RELEASE_VALUE, out);
     if (in) ORT_RELEASE(ORT_RELEASE_VALUE, in);

@@ -18,7 +18,9 @@ static const struct meaning {
     {"is not registered", "OpenVINO has no such device on this machine"},
     {"libOpenCL.so.1: cannot open", "OpenVINO's GPU needs an OpenCL driver (libOpenCL.so.1)"},
     {"VCL compiler loading failed", "OpenVINO's NPU is not available on this machine"},
-    {"Invalid usage of method for externally stored data", "the graph's side file is missing"},
+    {"Invalid usage of method for externally stored data",
+     "the graph's side file is missing or cut short"},
+    {"which is outside the base directory", "the graph names a side file outside its folder"},
     {"Model wasn't fully converted", "the graph is not valid for OpenVINO"},
     {"Couldn't create directory", "the cache folder cannot be made"},
 };
@@ -34,7 +36,8 @@ static void useful_line(const char *text, char *out, size_t n) {
     for (const char *line = text; *line;) {
         size_t length = strcspn(line, "\n");
         if (length > 0 && strncmp(line, "Exception from", 14) != 0 &&
-            strncmp(line, "Check '", 7) != 0) {
+            strncmp(line, "Check '", 7) != 0 && strncmp(line, "FrontEnd API failed", 19) != 0 &&
+            strncmp(line, "Loading input model", 19) != 0) {
             snprintf(out, n, "%.*s", (int)length, line);
             return;
         }

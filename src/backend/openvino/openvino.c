@@ -93,24 +93,35 @@ done:
 
 /* -------------------------------------------------------------------------------------- towers */
 
-/* Which of the types a tower may take has elements of this size. */
-static tw_status take_type(tower *t, tw_error *err) {
+/* Bytes of an element of OpenVINO's type `type`; 0: there is none. */
+static size_t bytes_of_type(int type) {
     static const int64_t one[] = {1};
     tw_ov_shape shape;
-    tw_ov_handle tensor;
+    tw_ov_handle tensor = NULL;
     size_t n = 0;
-    TW_TRY(tw_ov_check(tw_ov.shape_create(1, one, &shape), "openvino", err));
-    int result = tw_ov.tensor_create(t->element_type, shape, &tensor);
+    if (tw_ov.shape_create(1, one, &shape) != 0) return 0;
+    if (tw_ov.tensor_create(type, shape, &tensor) != 0) tensor = NULL;
     tw_ov.shape_free(&shape);
-    TW_TRY(tw_ov_check(result, "openvino", err));
-    result = tw_ov.tensor_get_byte_size(tensor, &n);
+    if (!tensor) return 0;
+    if (tw_ov.tensor_get_byte_size(tensor, &n) != 0) n = 0;
     tw_ov.tensor_free(tensor);
-    TW_TRY(tw_ov_check(result, "openvino", err));
-    if (t->takes.n_dims == 4)
-        t->takes.type = n == 4 ? TW_F32 : n == 2 ? TW_F16 : (tw_dtype)-1;
-    else
-        t->takes.type = n == 8 ? TW_I64 : n == 4 ? TW_I32 : (tw_dtype)-1;
-    return TW_OK;
+    return n;
+}
+
+/* The numbers of types differ between releases, but not their order: bf16 f16 f32 f64 … i16 i32
+ * i64 …; so a type is known by its size and how many of that size are before it. */
+static tw_dtype dtype_of(int type) {
+    enum { MOST_TYPES = 64 };
+    static const struct {
+        size_t n_bytes, n_before;
+        tw_dtype dtype;
+    } types[] = {{2, 1, TW_F16}, {4, 0, TW_F32}, {4, 1, TW_I32}, {8, 1, TW_I64}};
+    size_t n_before = 0, n_bytes = type < MOST_TYPES ? bytes_of_type(type) : 0;
+    for (int other = 0; other < type && n_bytes; other++)
+        n_before += bytes_of_type(other) == n_bytes;
+    for (size_t i = 0; i < TW_COUNT(types); i++)
+        if (types[i].n_bytes == n_bytes && types[i].n_before == n_before) return types[i].dtype;
+    return (tw_dtype)-1;
 }
 
 static tw_status take_shape(tw_ov_handle port, const char *name, int n_dims, tower *t,
@@ -142,7 +153,7 @@ static tw_status describe_input(tw_ov_handle graph, int n_dims, const tw_model *
     TW_CHECK(tw_ov_check(tw_ov.port_get_any_name(port, &name), "openvino", err));
     TW_CHECK(tw_ov_check(tw_ov.port_get_element_type(port, &t->element_type), "openvino", err));
     TW_CHECK(take_shape(port, name, n_dims, t, err));
-    TW_CHECK(take_type(t, err));
+    t->takes.type = dtype_of(t->element_type);
     TW_CHECK(tw_graph_input_check(&t->takes, name, model, err));
 done:
     tw_ov.free(name);
@@ -186,7 +197,7 @@ static void read_back(const tower *t, const char *key, char *out, size_t n) {
 /* A processor without f16 arithmetic gets another precision than it was asked for. */
 static tw_status check_precision(const towers *t, const tw_backend_options *o, tw_error *err) {
     const char *used = t->used.precision, *asked = precision_word(o->precision);
-    if (o->precision == -1 || o->allow_fallback || strcmp(used, asked) == 0 || used[0] == '?')
+    if (o->precision == -1 || o->allow_fallback || strncmp(used, asked, strlen(asked)) == 0)
         return TW_OK;
     return tw_fail(
         err, TW_ERR_UNSUPPORTED,
@@ -201,6 +212,10 @@ static void describe_towers(towers *t, const tw_backend_options *o) {
     if (t->used.device[0] == '?')
         snprintf(t->used.device, sizeof t->used.device, "%s", device_word(o));
     read_back(any, "INFERENCE_PRECISION_HINT", t->used.precision, sizeof t->used.precision);
+    /* AUTO and HETERO take the hint for their devices and do not tell. */
+    if (t->used.precision[0] == '?')
+        snprintf(t->used.precision, sizeof t->used.precision, "%s asked",
+                 precision_word(o->precision));
     read_back(any, "NUM_STREAMS", streams, sizeof streams);
     read_back(any, "INFERENCE_NUM_THREADS", threads, sizeof threads);
     read_back(any, "PERFORMANCE_HINT", hint, sizeof hint);
@@ -308,8 +323,8 @@ static void capabilities(const tw_backend_state *s, tw_capabilities *can) {
     can->precisions = 1u << TW_F32 | 1u << TW_F16 | 1u << TW_BF16;
 }
 
-static tw_status take_output(tw_ov_handle request, size_t n, size_t dim, float *features,
-                             tw_error *err) {
+static tw_status take_output(tw_ov_handle request, size_t rows, size_t n, size_t dim,
+                             float *features, tw_error *err) {
     tw_ov_handle out = NULL;
     size_t count = 0, n_bytes = 0;
     void *data = NULL;
@@ -320,7 +335,7 @@ static tw_status take_output(tw_ov_handle request, size_t n, size_t dim, float *
     TW_CHECK(tw_ov_check(tw_ov.tensor_get_byte_size(out, &n_bytes), "openvino", err));
     TW_CHECK(tw_ov_check(tw_ov.tensor_data(out, &data), "openvino", err));
     tw_dtype type = n_bytes == 4 * count ? TW_F32 : n_bytes == 2 * count ? TW_F16 : (tw_dtype)-1;
-    TW_CHECK(tw_graph_take_features(type, data, count, n, dim, features, err));
+    TW_CHECK(tw_graph_take_features(type, data, count, rows, n, dim, features, err));
 done:
     tw_ov.tensor_free(out);
     return status;
@@ -339,7 +354,7 @@ static tw_status run(void *arg, void *data, const int64_t *dims, size_t n, size_
     TW_CHECK(tw_ov_check(tw_ov.infer_request_set_input_tensor_by_index(s->request, 0, in),
                          "openvino", err));
     TW_CHECK(tw_ov_check(tw_ov.infer_request_infer(s->request), "openvino", err));
-    TW_CHECK(take_output(s->request, n, dim, features, err));
+    TW_CHECK(take_output(s->request, (size_t)dims[0], n, dim, features, err));
 done:
     if (in) tw_ov.tensor_free(in);
     tw_ov.shape_free(&shape);
