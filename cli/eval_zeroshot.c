@@ -1,9 +1,10 @@
 /* tuwen eval zeroshot: accuracy on pictures in class folders. */
-#include "eval/topk.h"
+#include "eval/rank.h"
 #include "eval/zeroshot.h"
 #include "inputs.h"
 #include "labels.h"
 #include "output.h"
+#include "topk_files.h"
 #include "verbs.h"
 
 #include <math.h>
@@ -17,6 +18,7 @@ typedef struct eval {
     cli_recipe recipe;
     cli_limits limits;
     cli_labels labels;
+    cli_topk_files results;
     const char *data, *predictions, *errors;
     const char *save_dir, *dataset, *vision_model, *text_model; /* words of the original script */
     cli_texts operands;
@@ -25,10 +27,7 @@ typedef struct eval {
     cli_skips skips;
     tw_class_folders folders;
     tw_zeroshot_score score;
-    float *cosines, *probs; /* [n_labels], of one picture */
-    tw_scored *ranking;     /* [n_labels] */
-    tw_match best[5];
-    size_t k;       /* how many of them */
+    tw_ranker ranker;
     tw_output file; /* of predictions */
     bool has_file, all_probs;
     size_t n_written;
@@ -90,7 +89,7 @@ static void put_all_probs(eval *e) {
     tw_buffer_puts(&e->line, e->n_written ? ", [" : "[");
     for (size_t i = 0; i < e->labels.labels.n; i++) {
         if (i) tw_buffer_puts(&e->line, ", ");
-        tw_buffer_printf(&e->line, "%.6g", round((double)e->probs[i] * 1e6) / 1e6);
+        tw_buffer_printf(&e->line, "%.6g", round((double)e->ranker.probs[i] * 1e6) / 1e6);
     }
     tw_buffer_puts(&e->line, "]");
 }
@@ -102,8 +101,8 @@ static void put_best(eval *e, const char *picture, uint32_t label) {
     tw_buffer_printf(b, ", \"class\": %u", (unsigned)label);
     cli_json_member(b, "label", tw_strings_get(&e->labels.labels, label));
     tw_buffer_puts(b, ", \"top\": [");
-    for (size_t i = 0; i < e->k; i++) {
-        const tw_match *m = &e->best[i];
+    for (size_t i = 0; i < e->ranker.k; i++) {
+        const tw_match *m = &e->ranker.best[i];
         tw_buffer_puts(b, i ? ", {" : "{");
         cli_json_member(b, "label", tw_strings_get(&e->labels.labels, m->index));
         tw_buffer_puts(b, ", \"prob\": ");
@@ -152,29 +151,18 @@ static int open_predictions(eval *e) {
 
 /* --------------------------------------------------------------------------------- counting */
 
-static tw_status rank(eval *e, const float *row, tw_error *err) {
-    size_t dim = (size_t)tw_model_arch(e->session.model)->embed_dim, n = e->labels.labels.n;
-    TW_TRY(tw_similarity(row, 1, e->labels.weights, n, dim, logf(e->labels.scale_value), e->cosines,
-                         NULL, e->probs, err));
-    for (size_t i = 0; i < n; i++)
-        e->ranking[i] = (tw_scored){e->cosines[i], (uint32_t)i};
-    tw_topk(e->ranking, n, e->k);
-    for (size_t i = 0; i < e->k; i++) {
-        uint32_t label = e->ranking[i].index;
-        e->best[i] = (tw_match){label, e->cosines[label], e->probs[label]};
-    }
-    return TW_OK;
-}
-
 static tw_status take_rows(void *user, size_t first, const float *features, size_t n,
                            tw_error *err) {
     eval *e = user;
     size_t dim = (size_t)tw_model_arch(e->session.model)->embed_dim;
     for (size_t i = 0; i < n; i++) {
         if (isnan(features[i * dim])) continue; /* in the list of the skipped */
-        TW_TRY(rank(e, features + i * dim, err));
+        TW_TRY(tw_ranker_rank(&e->ranker, features + i * dim, err));
+        const tw_match *best = e->ranker.best;
         uint32_t label = e->folders.labels[first + i];
-        tw_zeroshot_score_add(&e->score, label, e->best, e->k);
+        tw_zeroshot_score_add(&e->score, label, best, e->ranker.k);
+        TW_TRY(cli_topk_files_add(&e->results, first + i, label, best, e->ranker.k,
+                                  &e->labels.labels, err));
         if (e->has_file)
             TW_TRY(
                 write_prediction(e, tw_pictures_name(e->folders.pictures, first + i), label, err));
@@ -182,26 +170,26 @@ static tw_status take_rows(void *user, size_t first, const float *features, size
     return TW_OK;
 }
 
-static tw_status allocate(eval *e, tw_error *err) {
-    size_t n = e->labels.labels.n;
-    e->k = n < 5 ? n : 5;
-    e->cosines = calloc(n, sizeof *e->cosines);
-    e->probs = calloc(n, sizeof *e->probs);
-    e->ranking = calloc(n, sizeof *e->ranking);
-    if (!e->cosines || !e->probs || !e->ranking)
-        return tw_fail_no_memory(err, n * sizeof *e->ranking);
-    return tw_zeroshot_score_init(&e->score, n, err);
+static tw_status commit(eval *e, tw_error *err) {
+    const tw_topk_counts counts = {e->score.n_images, e->score.n_top1, e->score.n_top5};
+    if (cli_all_skipped(&e->skips)) return TW_OK;
+    TW_TRY(cli_topk_files_commit(&e->results, &counts, err));
+    if (!e->has_file) return TW_OK;
+    if (e->all_probs) TW_TRY(tw_output_write(&e->file, "]}\n", 3, err));
+    return tw_output_commit(&e->file, err);
 }
 
 static tw_status compute(eval *e, tw_error *err) {
     tw_image_options limits = cli_image_options(&e->limits);
-    TW_TRY(allocate(e, err));
+    size_t n_labels = e->labels.labels.n;
+    TW_TRY(tw_zeroshot_score_init(&e->score, n_labels, err));
     TW_TRY(cli_labels_encode(&e->labels, &e->session, 100, err));
+    TW_TRY(tw_ranker_init(&e->ranker, e->labels.weights, n_labels,
+                          (size_t)tw_model_arch(e->session.model)->embed_dim, e->labels.scale_value,
+                          err));
     TW_TRY(cli_encode_pictures(&e->session, e->folders.pictures, &limits, true, &e->skips,
                                take_rows, e, err));
-    if (!e->has_file || cli_all_skipped(&e->skips)) return TW_OK;
-    if (e->all_probs) TW_TRY(tw_output_write(&e->file, "]}\n", 3, err));
-    return tw_output_commit(&e->file, err);
+    return commit(e, err);
 }
 
 static int print_result(eval *e) {
@@ -283,6 +271,7 @@ static int work(eval *e) {
     status = cli_session_open(&e->session, &e->compute, &e->recipe, CLI_BOTH);
     if (status == CLI_CONTINUE) status = check_names(e);
     if (status == CLI_CONTINUE) status = open_predictions(e);
+    if (status == CLI_CONTINUE) status = cli_topk_files_open(&e->results);
     if (status == CLI_CONTINUE)
         status = cli_skips_open(&e->skips, e->errors, tw_pictures_count(e->folders.pictures));
     if (status != CLI_CONTINUE) return status;
@@ -297,6 +286,7 @@ static int work(eval *e) {
 static int run(const cli_verb *verb, int argc, char **argv) {
     eval e = {0};
     const cli_group groups[] = {{options, &e},
+                                {cli_topk_file_options, &e.results},
                                 {cli_label_options, &e.labels},
                                 {cli_recipe_options, &e.recipe},
                                 {cli_limit_options, &e.limits},
@@ -305,6 +295,9 @@ static int run(const cli_verb *verb, int argc, char **argv) {
                                 {0}};
     int status = cli_parse(verb, groups, argc, argv, &e.operands);
     cli_console_set_progress(e.report.progress);
+    bool of_files = cli_topk_files_to_score(&e.results, &e.operands);
+    if (status == CLI_CONTINUE && of_files)
+        status = cli_topk_files_score(&e.results, &e.operands, e.report.json);
     if (status == CLI_CONTINUE) status = check_usage(&e);
     if (status == CLI_CONTINUE) status = work(&e);
     cli_session_close(&e.session);
@@ -314,9 +307,8 @@ static int run(const cli_verb *verb, int argc, char **argv) {
     tw_output_abort(&e.file);
     tw_buffer_free(&e.line);
     free(e.predictions_path);
-    free(e.cosines);
-    free(e.probs);
-    free(e.ranking);
+    tw_ranker_free(&e.ranker);
+    cli_topk_files_free(&e.results);
     free(e.operands.items);
     return status;
 }
@@ -324,9 +316,10 @@ static int run(const cli_verb *verb, int argc, char **argv) {
 const cli_verb cli_eval_zeroshot = {
     .name = "eval zeroshot",
     .summary = "zero-shot accuracy on class folders: top-1, top-5, mean per class",
-    .usage = "-m MODEL --data DIR|TAR --labels FILE [options]",
+    .usage = "(-m MODEL --data DIR|TAR --labels FILE | LABELS TOP1 TOP5 [RESULT])",
     .about = "Folder n in name order is label n. Converts to RGB first (as ImageFolder) unless "
-             "--rgb-after.",
+             "--rgb-after.\n"
+             "With the files of --results it counts again, as compute_top1_and_top5.py.",
     .example = "tuwen eval zeroshot -m model.gguf --data cifar-100/ --labels label_cn.txt",
     .run = run,
 };

@@ -55,6 +55,47 @@ run eval zeroshot --data data --labels labels.txt --dataset three --save-dir sav
 check "--save-dir writes the original's file" grep -q '^{"model_name": "CN-CLIP-.*", "dataset_name": "three", "num_trainable_params": 0, "num_params": [0-9]*, "num_visual_params": [0-9]*, "num_backbone_params": [0-9]*, "n_shot": 0, "rnd_seeds": \[123\], "predictions": \[\[.*\]\]}$' save/three.json
 check "with a row a picture" [ "$(grep -o '\[[0-9., e-]*\]' save/three.json | wc -l)" -eq 6 ]
 
+# The MagicMind sample's files, and its counting of them.
+run eval zeroshot --data data --labels labels.txt --results sample --json
+sed 's/, "used".*//' out >again
+check "--results changes no figure" cmp -s again figures
+awk '{printf "[%d]: %d\n", NR - 1, $2}' order >expected
+check "eval_labels.txt has a line a picture" cmp -s sample/eval_labels.txt expected
+sed 's/.*"top": //' p.jsonl | awk -F'"index": ' '{for (i = 2; i <= NF; i++) printf "[%d]: %d\n", NR - 1, $i}' >expected
+check "eval_result_5.txt has the best labels, best first" cmp -s sample/eval_result_5.txt expected
+awk -F: '!seen[$1]++' expected >expected_1
+check "eval_result_1.txt has the first of them" cmp -s sample/eval_result_1.txt expected_1
+awk -F'[][]' 'BEGIN {last = -1} NR == FNR {name[NR - 1] = $0; next} $2 != last {print "top5 result:"; last = $2; k = 0} {split($0, p, ": "); print k++ " [" name[p[2]] "]"}' labels.txt expected >names
+check "infer_result.txt has their names" cmp -s sample/infer_result.txt names
+top1=$(awk -v h="$hits" 'BEGIN {printf "%f", h / 5}')
+check "eval_result.txt has both figures" [ "$(cat sample/eval_result.txt)" = "$(printf 'top1 accuracy: %s\ntop5 accuracy: 1.000000' "$top1")" ]
+run eval zeroshot sample/eval_labels.txt sample/eval_result_1.txt sample/eval_result_5.txt counted.txt
+check "counting them again prints the figures" both 'status_is 0' 'prints "^top1:  0\.[0-9]*$" && prints "^top5:  1\.0$"'
+check "and writes them" cmp -s counted.txt sample/eval_result.txt
+run eval zeroshot --result_label_file sample/eval_labels.txt --result_1_file sample/eval_result_1.txt --result_5_file sample/eval_result_5.txt --top1andtop5_file words.txt --json
+check "in the words of compute_top1_and_top5.py" both 'cmp -s words.txt counted.txt' 'prints "^{\"n\": 5, \"top1\": [0-9.]*, \"top5\": 1}$"'
+run eval zeroshot --data data --labels labels.txt --result_file a --result_label_file b --result_top1_file c --result_top5_file d
+check "in the words of infer.py" both 'cmp -s a sample/infer_result.txt && cmp -s b sample/eval_labels.txt' 'cmp -s c sample/eval_result_1.txt && cmp -s d sample/eval_result_5.txt'
+if command -v python3 >/dev/null; then
+    python3 - sample/eval_labels.txt sample/eval_result_1.txt sample/eval_result_5.txt >python <<'EOF'
+import sys
+labels, top1, top5 = (open(path).readlines() for path in sys.argv[1:4])
+for name, lines in (("top1: ", top1), ("top5: ", top5)):
+    print(name, sum(label == line for label in labels for line in lines) / len(labels))
+EOF
+    run eval zeroshot sample/eval_labels.txt sample/eval_result_1.txt sample/eval_result_5.txt
+    check "Python counts the same" cmp -s out python
+else
+    skip "Python counts the same" "no python3"
+fi
+run eval zeroshot sample/eval_labels.txt sample/eval_result_1.txt
+check "a file too few" fails_saying 2 "expected LABELS TOP1 TOP5"
+run eval zeroshot sample/eval_labels.txt sample/eval_result_1.txt nowhere.txt
+check "a file that is missing" fails_saying 1 "nowhere.txt: No such file"
+run eval zeroshot --data data --labels labels.txt --image_num 1000
+check "words that have no place here say so" fails_saying 2 "all pictures of --data are counted"
+refused "results that cannot be written" 1 "labels.txt/infer_result.txt: " none.jsonl eval zeroshot --data data --labels labels.txt --results labels.txt --predictions none.jsonl
+
 printf 'a\nb\nc\nd\ne\n' >five.txt
 run eval zeroshot --data data --labels five.txt --json
 check "numbered folders may leave labels out" both 'status_is 0' 'prints "\"labels\": 5"'
