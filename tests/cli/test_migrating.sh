@@ -116,12 +116,12 @@ check "no block was lost" [ "$n_blocks" -eq "$(grep -c -x '```sh' "$document")" 
 
 # The table of words: taken as they are, or refused by name.
 taken() { status_is 0 && [ "$(head -c 12 out)" = "Usage: tuwen" ]; }
-sed -n 's/^| `\(--[^`]*\)` | `\([a-z]*\)` | `\([^`]*\)` |$/\1|\2|\3/p' "$document" >words
+sed -n 's/^| `\(--[^`]*\)` | `\([a-z ]*\)` | `\([^`]*\)` |$/\1|\2|\3/p' "$document" >words
 n_words=0
 while IFS='|' read -r word verb here; do
     n_words=$((n_words + 1))
     # shellcheck disable=SC2086
-    tuwen "$verb" $word --help >out 2>err </dev/null
+    tuwen $verb $word --help >out 2>err </dev/null
     status=$?
     if [ "${word%%[ =]*}" = "$here" ]; then
         check "$verb takes $here" taken
