@@ -84,7 +84,7 @@ done:
     return status;
 }
 
-static tw_status search_both(cli_recall_data *d, tw_error *err) {
+tw_status cli_recall_data_search(cli_recall_data *d, tw_error *err) {
     const tw_annotations *a = &d->set.annotations;
     const side texts = {d->texts, a->queries, a->n};
     const side images = {d->images, d->image_ids, d->n_images};
@@ -110,7 +110,7 @@ static void put_table(const cli_recall_data *d, tw_buffer *b) {
     }
 }
 
-static void put_scores(const tw_recall *recall, const char *key, tw_buffer *b) {
+void cli_recall_put_scores(tw_buffer *b, const char *key, const tw_recall *recall) {
     tw_recall_scores s = tw_recall_result(recall);
     const double values[] = {s.r1, s.r5, s.r10, s.mean};
     static const char *const names[] = {"r1", "r5", "r10", "mean_recall"};
@@ -119,7 +119,7 @@ static void put_scores(const tw_recall *recall, const char *key, tw_buffer *b) {
         tw_buffer_printf(b, ", \"%s\": ", names[i]);
         tw_buffer_python_float(b, values[i]);
     }
-    tw_buffer_puts(b, "}, ");
+    tw_buffer_puts(b, "}");
 }
 
 static int print_result(const cli_recall_data *d) {
@@ -128,7 +128,10 @@ static int print_result(const cli_recall_data *d) {
     if (d->report.json) {
         tw_buffer_puts(&b, "{");
         for (int i = 0; i < 2; i++)
-            if (d->wanted[i]) put_scores(&d->recalls[i], keys[i], &b);
+            if (d->wanted[i]) {
+                cli_recall_put_scores(&b, keys[i], &d->recalls[i]);
+                tw_buffer_puts(&b, ", ");
+            }
         tw_buffer_printf(&b, "\"texts\": %zu, \"images\": %zu, \"skipped\": %zu, ",
                          d->set.annotations.n, d->n_images, d->set.skips.n);
         cli_json_used(&b, &d->session, true);
@@ -152,7 +155,8 @@ int cli_recall_data_run(cli_recall_data *d) {
     status = cli_retrieval_open(&d->set);
     if (status == CLI_CONTINUE)
         status = cli_session_open(&d->session, &d->compute, &d->recipe, CLI_BOTH);
-    if (status == CLI_CONTINUE && (encode(d, &err) != TW_OK || search_both(d, &err) != TW_OK))
+    if (status == CLI_CONTINUE &&
+        (encode(d, &err) != TW_OK || cli_recall_data_search(d, &err) != TW_OK))
         status = cli_fail(&err);
     if (status == CLI_CONTINUE) status = print_result(d);
     if (status == CLI_CONTINUE && d->n_absent)

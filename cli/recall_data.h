@@ -25,6 +25,12 @@ typedef struct cli_recall_data {
 
 /* Computes and prints. Returns the status to exit with. */
 int cli_recall_data_run(cli_recall_data *d);
+
+/* The search alone: `recalls` of the features `texts` and `images`, in the directions wanted. */
+tw_status cli_recall_data_search(cli_recall_data *d, tw_error *err);
+
+/* "\"KEY\": {\"queries\": …, \"r1\": …}" */
+void cli_recall_put_scores(tw_buffer *b, const char *key, const tw_recall *recall);
 void cli_recall_data_free(cli_recall_data *d);
 
 #endif

@@ -162,11 +162,17 @@ tw_text_options cli_tokenize_options(const cli_text *options) {
 
 /* --------------------------------------------------------------------------------- session */
 
-const char *cli_model_path(const cli_compute *options) {
+#define NO_MODEL "no model: give -m FILE or set TUWEN_MODEL"
+
+static const char *find_model(const cli_compute *options) {
     const char *path = options->model ? options->model : getenv("TUWEN_MODEL");
-    if (path && path[0]) return path;
-    cli_error("no model: give -m FILE or set TUWEN_MODEL");
-    return NULL;
+    return path && path[0] ? path : NULL;
+}
+
+const char *cli_model_path(const cli_compute *options) {
+    const char *path = find_model(options);
+    if (!path) cli_error(NO_MODEL);
+    return path;
 }
 
 int cli_open_model(const cli_compute *options, tw_model **out) {
@@ -184,19 +190,19 @@ int cli_open_pool(const cli_compute *options, tw_pool **out) {
 enum { INT8 = 4 }; /* its place among the words of --precision */
 
 /* Wrong words are wrong usage; what is not on this machine fails later. */
-static int check_compute(const cli_compute *o) {
+static tw_status check_compute(const cli_compute *o, tw_error *err) {
     bool known = !o->backend;
     for (const char *const *name = tw_backend_names(); *name && !known; name++)
         known = strcmp(o->backend, *name) == 0;
     if (!known)
-        cli_error("--backend %s: not part of this version; there are cpu, onnxruntime, openvino, "
-                  "sophon, ascend and magicmind",
-                  o->backend);
-    else if (o->precision == INT8 && o->backend && strcmp(o->backend, "cpu") != 0)
-        cli_error("--precision int8: backend %s has none, cpu has", o->backend);
-    else
-        return CLI_CONTINUE;
-    return CLI_USAGE;
+        return tw_fail(err, TW_ERR_ARGUMENT,
+                       "--backend %s: not part of this version; there are cpu, onnxruntime, "
+                       "openvino, sophon, ascend and magicmind",
+                       o->backend);
+    if (o->precision == INT8 && o->backend && strcmp(o->backend, "cpu") != 0)
+        return tw_fail(err, TW_ERR_ARGUMENT, "--precision int8: backend %s has none, cpu has",
+                       o->backend);
+    return TW_OK;
 }
 
 bool cli_cpu_cap_valid(void) {
@@ -242,27 +248,23 @@ static void take_backend(const cli_compute *compute, tw_encoder_options *o) {
     o->allow_fallback = compute->allow_fallback;
 }
 
-static int open_encoder(cli_session *s, const cli_compute *compute, const cli_recipe *recipe,
-                        cli_towers towers) {
-    tw_error err = TW_ERROR_INIT;
+static tw_status open_encoder(cli_session *s, const cli_compute *compute, const cli_recipe *recipe,
+                              cli_towers towers, tw_error *err) {
     const tw_arch *arch = tw_model_arch(s->model);
     if (towers == CLI_ANY) {
         towers = arch->vision.kind == TW_VISION_NONE ? CLI_TEXT_TOWER
                  : arch->text.kind == TW_TEXT_NONE   ? CLI_VISION
                                                      : CLI_BOTH;
     }
-    if (towers != CLI_TEXT_TOWER && arch->vision.kind == TW_VISION_NONE) {
-        cli_error("%s: the model has no image tower", tw_model_path(s->model));
-        return CLI_FAILED;
-    }
-    if (towers != CLI_VISION && arch->text.kind == TW_TEXT_NONE) {
-        cli_error("%s: the model has no text tower", tw_model_path(s->model));
-        return CLI_FAILED;
-    }
+    if (towers != CLI_TEXT_TOWER && arch->vision.kind == TW_VISION_NONE)
+        return tw_fail(err, TW_ERR_MISMATCH, "%s: the model has no image tower",
+                       tw_model_path(s->model));
+    if (towers != CLI_VISION && arch->text.kind == TW_TEXT_NONE)
+        return tw_fail(err, TW_ERR_MISMATCH, "%s: the model has no text tower",
+                       tw_model_path(s->model));
     if (towers != CLI_TEXT_TOWER) {
         s->recipe = *tw_model_recipe(s->model);
-        if (recipe && cli_apply_recipe(recipe, s->recipe.size, &s->recipe, &err) != TW_OK)
-            return cli_fail(&err);
+        if (recipe) TW_TRY(cli_apply_recipe(recipe, s->recipe.size, &s->recipe, err));
     }
     tw_encoder_options options = TW_ENCODER_OPTIONS_INIT;
     options.batch = compute->batch;
@@ -271,13 +273,36 @@ static int open_encoder(cli_session *s, const cli_compute *compute, const cli_re
     options.hooks = cli_hooks();
     take_backend(compute, &options);
     cli_work_begin("pack", 0);
-    tw_status status = tw_encoder_create(s->model, s->pool, &options, &s->encoder, &err);
+    tw_status status = tw_encoder_create(s->model, s->pool, &options, &s->encoder, err);
     cli_work_end();
-    if (status != TW_OK) return cli_fail(&err);
+    TW_TRY(status);
     tw_used used = TW_USED_INIT;
     tw_encoder_used(s->encoder, &used);
     s->batch = used.batch;
-    return CLI_CONTINUE;
+    return TW_OK;
+}
+
+static tw_status open_all(cli_session *s, const cli_compute *compute, const cli_recipe *recipe,
+                          cli_towers towers, tw_error *err) {
+    TW_TRY(check_compute(compute, err));
+    const char *path = find_model(compute);
+    if (!path) return tw_fail(err, TW_ERR_ARGUMENT, NO_MODEL);
+    TW_TRY(tw_model_open(path, &s->model, err));
+    if (!s->pool) TW_TRY(tw_pool_create(compute->threads, &s->pool, err));
+    return open_encoder(s, compute, recipe, towers, err);
+}
+
+tw_status cli_session_try(cli_session *s, const cli_session *other, const cli_compute *compute,
+                          const cli_recipe *recipe, cli_towers towers, tw_error *err) {
+    *s = (cli_session){0};
+    s->pool_is_lent = other && other->pool;
+    if (s->pool_is_lent) s->pool = other->pool;
+    tw_status status = open_all(s, compute, recipe, towers, err);
+    if (status == TW_OK)
+        print_used(s);
+    else
+        cli_session_close(s);
+    return status;
 }
 
 int cli_session_open(cli_session *s, const cli_compute *compute, const cli_recipe *recipe,
@@ -287,20 +312,10 @@ int cli_session_open(cli_session *s, const cli_compute *compute, const cli_recip
 
 int cli_session_open_beside(cli_session *s, const cli_session *other, const cli_compute *compute,
                             const cli_recipe *recipe, cli_towers towers) {
-    *s = (cli_session){0};
-    s->pool_is_lent = other && other->pool;
-    if (s->pool_is_lent) s->pool = other->pool;
+    tw_error err = TW_ERROR_INIT;
     cli_check_cpu_cap();
-    int status = check_compute(compute);
-    if (status == CLI_CONTINUE) status = cli_open_model(compute, &s->model);
-    if (status == CLI_CONTINUE && !s->pool) status = cli_open_pool(compute, &s->pool);
-    if (status == CLI_CONTINUE) status = open_encoder(s, compute, recipe, towers);
-    if (status != CLI_CONTINUE) {
-        cli_session_close(s);
-        return status;
-    }
-    print_used(s);
-    return CLI_CONTINUE;
+    tw_status status = cli_session_try(s, other, compute, recipe, towers, &err);
+    return status == TW_OK ? CLI_CONTINUE : cli_fail(&err);
 }
 
 void cli_session_close(cli_session *s) {

@@ -86,6 +86,9 @@ int cli_session_open(cli_session *s, const cli_compute *compute, const cli_recip
 /* The same on the pool of another session, which is closed after this one; NULL: on its own. */
 int cli_session_open_beside(cli_session *s, const cli_session *other, const cli_compute *compute,
                             const cli_recipe *recipe, cli_towers towers);
+/* As the latter, with the reason of a failure in *err instead of on standard error. */
+tw_status cli_session_try(cli_session *s, const cli_session *other, const cli_compute *compute,
+                          const cli_recipe *recipe, cli_towers towers, tw_error *err);
 void cli_session_close(cli_session *s);
 
 /* "squash 224 bicubic, resampler classic, RGB after the resize" */
