@@ -8,10 +8,10 @@
 #include <string.h>
 
 static const cli_verb *const verbs[] = {
-    &cli_pull,     &cli_convert,     &cli_info,     &cli_tokenize,      &cli_preprocess,
-    &cli_embed,    &cli_similarity,  &cli_classify, &cli_eval_zeroshot, &cli_eval_features,
-    &cli_eval_knn, &cli_eval_recall, &cli_verify,   &cli_export,        &cli_build,
-    &cli_bench,    &cli_doctor,
+    &cli_pull,     &cli_convert,     &cli_info,       &cli_tokenize,      &cli_preprocess,
+    &cli_embed,    &cli_similarity,  &cli_classify,   &cli_eval_zeroshot, &cli_eval_features,
+    &cli_eval_knn, &cli_eval_recall, &cli_eval_table, &cli_verify,        &cli_export,
+    &cli_build,    &cli_bench,       &cli_doctor,
 };
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 

@@ -16,7 +16,7 @@ run
 check "no verb is wrong usage" status_is 2
 check "no verb prints nothing on standard output" silent
 
-for verb in pull convert info tokenize preprocess embed similarity classify "eval zeroshot" "eval features" "eval knn" "eval recall" verify export build bench doctor; do
+for verb in pull convert info tokenize preprocess embed similarity classify "eval zeroshot" "eval features" "eval knn" "eval recall" "eval table" verify export build bench doctor; do
     # shellcheck disable=SC2086
     run $verb --help
     check "$verb --help is status 0" status_is 0
