@@ -2,17 +2,12 @@
  * multiply-adds in f32, measured in the same run. See docs/SPEED.md.
  *   usage: bench_kernels [table [part of a case's name]] */
 #include "kernels/dispatch.h"
+#include "kernels/peak.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
-#endif
 
 /* Time this thread has been running: what the neighbours took does not count. */
 static uint64_t now_ns(void) {
@@ -23,63 +18,16 @@ static uint64_t now_ns(void) {
 
 /* ------------------------------------------------------------------------------------ peak */
 
-/* n rounds of 12 independent multiply-adds, more than latency x ports of any core so far. The empty
- * asm keeps the sums in registers and the compiler from working out the loop. */
-#define EACH(of) of(0) of(1) of(2) of(3) of(4) of(5) of(6) of(7) of(8) of(9) of(10) of(11)
-#define DECLARE(i) VEC s##i = SET1((float)i);
-#define STEP(i)                                                                                    \
-    s##i = FMA(s##i, x, y);                                                                        \
-    __asm__ volatile("" : KEEP(s##i));
-#define SAVE(i) memcpy(out + i * sizeof(VEC) / sizeof(float), &s##i, sizeof(VEC));
-#define PEAK_LOOP                                                                                  \
-    VEC x = SET1(1.0000001f), y = SET1(1e-9f);                                                     \
-    EACH(DECLARE) for (long r = 0; r < n; r++){EACH(STEP)} EACH(SAVE)
-
-#if defined(__x86_64__)
-#define VEC __m256
-#define SET1 _mm256_set1_ps
-#define FMA _mm256_fmadd_ps
-#define KEEP(a) "+x"(a)
-__attribute__((target("avx2,fma"))) static void peak_avx2(long n, float *out) {
-    PEAK_LOOP
-}
-#undef VEC
-#undef SET1
-#undef FMA
-#undef KEEP
-#define VEC __m512
-#define SET1 _mm512_set1_ps
-#define FMA _mm512_fmadd_ps
-#define KEEP(a) "+v"(a)
-__attribute__((target("avx512f"))) static void peak_avx512(long n, float *out) {
-    PEAK_LOOP
-}
-#elif defined(__aarch64__)
-#define VEC float32x4_t
-#define SET1 vdupq_n_f32
-#define FMA(a, b, c) vfmaq_f32(c, a, b)
-#define KEEP(a) "+w"(a)
-static void peak_neon(long n, float *out) {
-    PEAK_LOOP
-}
-#endif
-
 static double peak_gflops(const char *isa) {
-    void (*loop)(long, float *) = NULL;
-    int lanes = 0;
-    float out[12 * 16];
-#if defined(__x86_64__)
-    if (strcmp(isa, "avx2") == 0 || strcmp(isa, "avxvnni") == 0) loop = peak_avx2, lanes = 8;
-    if (strncmp(isa, "avx512", 6) == 0) loop = peak_avx512, lanes = 16;
-#elif defined(__aarch64__)
-    if (strcmp(isa, "neon") == 0) loop = peak_neon, lanes = 4;
-#endif
+    tw_peak_loop loop;
+    float sink[12 * 16];
     double best = 0;
     const long n = 2000000;
-    for (int i = 0; loop && i < 12; i++) {
+    if (!tw_peak_loop_f32(isa, &loop)) return 0;
+    for (int i = 0; i < 12; i++) {
         uint64_t start = now_ns();
-        loop(n, out);
-        double gflops = 24.0 * lanes * (double)n / (double)(now_ns() - start);
+        loop.run(n, sink);
+        double gflops = loop.operations * (double)n / (double)(now_ns() - start);
         if (gflops > best) best = gflops;
     }
     return best;

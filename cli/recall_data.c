@@ -57,11 +57,12 @@ static void count(cli_recall_data *d, const tw_annotations *a, const tw_id_map *
                   const tw_id_map *rows, const tw_knn *best, tw_recall *out) {
     for (size_t i = 0; i < a->n; i++) {
         if (tw_id_map_get(last, a->queries[i]) != i) continue;
-        size_t begin = tw_annotations_begin(a, i), row = tw_id_map_get(rows, a->queries[i]);
+        size_t n_answers, row = tw_id_map_get(rows, a->queries[i]);
+        const int64_t *answers = tw_annotations_answers(a, i, &n_answers);
         bool there = row != TW_NO_INDEX;
         d->n_absent += !there;
-        tw_recall_add(out, a->answers + begin, a->ends[i] - begin,
-                      there ? best->ids + row * best->k : NULL, there ? best->n[row] : 0);
+        tw_recall_add(out, answers, n_answers, there ? best->ids + row * best->k : NULL,
+                      there ? best->n[row] : 0);
     }
 }
 

@@ -53,4 +53,11 @@ static inline size_t tw_annotations_begin(const tw_annotations *a, size_t i) {
     return i ? a->ends[i - 1] : 0;
 }
 
+/* The answers of query i; there may be none of any query, and then no array. */
+static inline const int64_t *tw_annotations_answers(const tw_annotations *a, size_t i, size_t *n) {
+    size_t begin = tw_annotations_begin(a, i);
+    *n = a->ends[i] - begin;
+    return *n ? a->answers + begin : NULL;
+}
+
 #endif

@@ -294,10 +294,9 @@ static tw_status check_complete(const reference *r, predictions *p, tw_error *er
 static void count(const tw_annotations *a, const reference *r, const predictions *p,
                   tw_recall *out) {
     for (size_t i = 0; i < r->n; i++) {
-        size_t line = r->lines[i], begin = tw_annotations_begin(a, line);
-        size_t row = tw_id_map_get(&p->map, r->queries[i]);
-        tw_recall_add(out, a->answers + begin, a->ends[line] - begin, p->rows + row * TW_RECALL_K,
-                      TW_RECALL_K);
+        size_t n, row = tw_id_map_get(&p->map, r->queries[i]);
+        const int64_t *answers = tw_annotations_answers(a, r->lines[i], &n);
+        tw_recall_add(out, answers, n, p->rows + row * TW_RECALL_K, TW_RECALL_K);
     }
 }
 

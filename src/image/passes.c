@@ -120,9 +120,11 @@ tw_passes tw_passes_u8(tw_pass_isa isa, size_t pixel_bytes) {
 
 /* ----------------------------------------------------------------------------- wide pixels */
 
-/* To the nearest integer, halves away from zero. */
+/* To the nearest integer, halves away from zero. What 32 bits do not hold becomes the least of
+ * them, as the conversion of x86 has it, which Pillow's result is. */
 static inline int32_t round_away(double v) {
-    return (int32_t)(v >= 0.0 ? floor(v + 0.5) : -floor(fabs(v) + 0.5));
+    double rounded = v >= 0.0 ? floor(v + 0.5) : -floor(fabs(v) + 0.5);
+    return rounded >= -2147483648.0 && rounded < 2147483648.0 ? (int32_t)rounded : INT32_MIN;
 }
 
 static inline uint16_t clip_u16(double sum) {

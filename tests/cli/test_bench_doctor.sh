@@ -18,6 +18,25 @@ check "one thread keeps at most one processor busy" awk -v busy="$busy" 'BEGIN {
 check "JSON has them too" prints '"startup_ms": [0-9.]*, "peak_rss_bytes": [1-9]'
 run bench -m model.gguf --n 3 --json --image "$pictures/red-circle.png" --text 猫
 check "--json" both 'status_is 0' 'prints "^{\"image\": {\"mean_ms\": .*\"p99_ms\": .*\"ms_per_item\": .*\"text\": {.*\"batch_size\": 1, \"n\": 3, \"warmup\": 10, \"used\": {"'
+check "work and its share of what the processor can do" prints '"gflop": [0-9.e-]*, "gflops": [0-9.]*, "peak_gflops": [1-9]'
+run bench -m model.gguf --n 2 --warmup 1 --batches 1,3 --thread-counts 1,2 --stages --html 速度.html
+check "a list is a table, a row for each tower, batch and number of threads" \
+    both 'status_is 0' '[ "$(grep -c -E "^(image|text) +[12] +[13] +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9]+ % +[0-9.]+$" out)" -eq 8 ]'
+check "stages of both towers, which are the whole" \
+    awk '/median of each stage/ {if (n) bad = bad || s < 99 || s > 101; n++; s = 0} /%$/ && /^  / {s += $(NF - 1)} END {exit n != 2 || bad || s < 99 || s > 101}' out
+check "the stages are MODEL.md's" both 'prints "visual.transformer.resblocks.1 "' 'prints "bert.encoder.layer.1 "'
+check "the page has a bar for every row" [ "$(grep -c '<rect' 速度.html)" -eq $((8 + $(grep -c '^  .*ms' out))) ]
+check "and all figures" [ "$(grep -c '<tr><td>' 速度.html)" -eq 8 ]
+check "and fetches nothing" sh -c '! grep -E -i "https?:|src=|@import|url\(" 速度.html'
+run bench -m model.gguf --n 2 --batches 1,3 --text-only --stages --json
+check "JSON of a list" both 'prints "^{\"runs\": \[{\"tower\": \"text\", \"threads\": [0-9]*, \"batch_size\": 1, "' 'prints "\"stages\": \[{\"tower\": \"text\", \"name\": \"bert.embeddings\", \"median_ms\": "'
+run bench -m model.gguf --batches 1,,2
+check "a list that is none" fails_saying 2 "expected up to 64 numbers"
+run bench -m model.gguf --thread-counts 0
+check "no thread" fails_saying 2 "from 1 to 1024"
+run bench -m model.gguf --batches 1,2 --batch 4
+check "a list and a number" fails_saying 2 "a list and a single number"
+refused "a page that cannot be written" 1 "no-such-folder" no-such-folder/x.html bench -m model.gguf --n 1 --html no-such-folder/x.html
 run bench -m model.gguf --n 0
 check "no run at all" fails_saying 2 "1..1000000"
 run bench -m model.gguf --image missing.png
