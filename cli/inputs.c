@@ -79,7 +79,8 @@ typedef struct chunk {
 } chunk;
 
 static size_t chunk_capacity(const cli_session *s, size_t n_inputs) {
-    size_t n = TW_MAX((size_t)s->batch * CHUNK_BATCHES, (size_t)MIN_CHUNK);
+    size_t n = TW_MAX((size_t)s->batch, (size_t)tw_pool_threads(s->pool)) * CHUNK_BATCHES;
+    n = TW_MAX(n, (size_t)MIN_CHUNK);
     return TW_MAX(TW_MIN(n, n_inputs), (size_t)1);
 }
 

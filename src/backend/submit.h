@@ -9,8 +9,8 @@
 
 struct tw_runner;
 
-/* Pixels, or token rows: as of encode_pixels and encode_tokens. All is borrowed until waited for.
- */
+/* Pixels of any number of pictures, or token rows as of encode_tokens. All is borrowed until waited
+ * for. */
 typedef struct tw_work {
     const float *pixels; /* f32 [n, 3, R, R]; NULL: `rows` */
     size_t n;
@@ -22,15 +22,17 @@ typedef struct tw_work {
 typedef struct tw_flight {
     const tw_backend *backend;
     tw_backend_state *state;
+    size_t max_batch; /* pictures at once */
+    size_t picture, dim;
     struct tw_runner *runner; /* NULL: computes while submitting */
     tw_work work;
     tw_status status;
     tw_error error;
 } tw_flight;
 
-/* Errors: TW_ERR_NO_MEMORY. */
-tw_status tw_flight_open(const tw_backend *backend, tw_backend_state *state, tw_flight *out,
-                         tw_error *err);
+/* For pictures of `picture` floats and features of `dim`. Errors: TW_ERR_NO_MEMORY. */
+tw_status tw_flight_open(const tw_backend *backend, tw_backend_state *state, size_t max_batch,
+                         size_t picture, size_t dim, tw_flight *out, tw_error *err);
 /* Waits for what is in flight; its result is lost. */
 void tw_flight_close(tw_flight *flight);
 

@@ -86,6 +86,12 @@ static tw_status take_options(const tw_encoder_options *from, tw_encoder_options
     return TW_OK;
 }
 
+static tw_status open_flight(tw_encoder *e, tw_error *err) {
+    size_t r = (size_t)e->model->arch.vision.image_size;
+    return tw_flight_open(e->backend, e->state, (size_t)e->batch, 3 * r * r,
+                          (size_t)e->model->arch.embed_dim, &e->flight, err);
+}
+
 tw_status tw_encoder_create(const tw_model *model, tw_pool *pool, const tw_encoder_options *options,
                             tw_encoder **out, tw_error *err) {
     tw_encoder_options o;
@@ -120,7 +126,7 @@ tw_status tw_encoder_create(const tw_model *model, tw_pool *pool, const tw_encod
     e->can = (tw_capabilities)TW_CAPABILITIES_INIT;
     backend->capabilities(e->state, &e->can);
     if (!o.batch) e->batch = default_batch(&e->can);
-    TW_CHECK(tw_flight_open(backend, e->state, &e->flight, err));
+    TW_CHECK(open_flight(e, err));
     describe(e);
     *out = e;
     return TW_OK;
@@ -138,7 +144,7 @@ tw_status tw_encoder_clone(const tw_encoder *encoder, tw_encoder **out, tw_error
     e->flight = (tw_flight){0};
     tw_status status;
     TW_CHECK(e->backend->clone(encoder->state, &e->state, err));
-    TW_CHECK(tw_flight_open(e->backend, e->state, &e->flight, err));
+    TW_CHECK(open_flight(e, err));
     *out = e;
     return TW_OK;
 done:

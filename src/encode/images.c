@@ -24,40 +24,47 @@ static void prepare_task(void *arg, int index) {
                       job->options, job->pixels + (size_t)index * job->picture, err);
 }
 
-/* One batch on its way: pixels of the readable pictures, and where their features belong. */
+/* Pictures that are decoded together, a batch or several: pixels of the readable ones, and where
+ * their features belong. */
 typedef struct stage {
-    float *pixels;    /* [batch, 3, R, R] */
-    tw_error *own;    /* [batch], where the caller takes no errors */
+    float *pixels;    /* [group, 3, R, R] */
+    tw_error *own;    /* [group], where the caller takes no errors */
     tw_error *errors; /* [n] */
     size_t *place;    /* [kept] */
     size_t begin, n, kept;
 } stage;
 
-/* What a call works with. A backend that computes beside us has a batch in flight while the next
- * is decoded: two stages. */
+/* What a call works with. A backend that computes beside us has a stage in flight while the next is
+ * decoded: two of them. */
 typedef struct images_call {
     tw_encoder *e;
     prepare_job job;
     const tw_bytes *images;
+    size_t group; /* pictures of a stage */
     stage stages[2];
     float *rows, *features;
     tw_error *errors;
 } images_call;
 
+/* Whole batches, and so many pictures that no thread waits for long for another's large one. */
+static size_t group_size(const tw_encoder *e, size_t n) {
+    size_t batch = (size_t)e->batch, wanted = 2 * (size_t)tw_pool_threads(e->pool);
+    return TW_MIN(TW_MAX((wanted + batch - 1) / batch, (size_t)1) * batch, TW_MAX(n, (size_t)1));
+}
+
 static tw_status allocate(images_call *c, tw_error *err) {
-    size_t batch = (size_t)c->e->batch, dim = (size_t)c->e->model->arch.embed_dim;
-    size_t n_stages = c->e->can.beside ? 2 : 1;
-    c->rows = malloc(batch * dim * sizeof *c->rows);
+    size_t dim = (size_t)c->e->model->arch.embed_dim, n_stages = c->e->can.beside ? 2 : 1;
+    c->rows = malloc(c->group * dim * sizeof *c->rows);
     bool enough = c->rows != NULL;
     for (size_t i = 0; i < n_stages; i++) {
         stage *s = &c->stages[i];
-        s->pixels = malloc(batch * c->job.picture * sizeof *s->pixels);
-        s->own = malloc(batch * sizeof *s->own);
-        s->place = malloc(batch * sizeof *s->place);
+        s->pixels = malloc(c->group * c->job.picture * sizeof *s->pixels);
+        s->own = malloc(c->group * sizeof *s->own);
+        s->place = malloc(c->group * sizeof *s->place);
         enough = enough && s->pixels && s->own && s->place;
     }
     if (enough) return TW_OK;
-    return tw_fail_no_memory(err, n_stages * batch * c->job.picture * sizeof(float));
+    return tw_fail_no_memory(err, n_stages * c->group * c->job.picture * sizeof(float));
 }
 
 static void release(images_call *c) {
@@ -116,16 +123,16 @@ static tw_status take(images_call *c, const stage *s, tw_error *err) {
 }
 
 static tw_status encode_all(images_call *c, size_t n, tw_error *err) {
-    size_t batch = (size_t)c->e->batch, at = 0;
+    size_t group = c->group, at = 0;
     stage *now = &c->stages[0], *next = &c->stages[c->e->can.beside ? 1 : 0];
-    if (n > 0) prepare(c, now, 0, TW_MIN(n, batch));
+    if (n > 0) prepare(c, now, 0, TW_MIN(n, group));
     while (at < n) {
         size_t end = at + now->n;
         submit(c, now);
-        if (end < n && next != now) prepare(c, next, end, TW_MIN(n - end, batch));
+        if (end < n && next != now) prepare(c, next, end, TW_MIN(n - end, group));
         TW_TRY(take(c, now, err));
         TW_TRY(tw_progress(&c->e->hooks, "images", end, n, err));
-        if (end < n && next == now) prepare(c, now, end, TW_MIN(n - end, batch));
+        if (end < n && next == now) prepare(c, now, end, TW_MIN(n - end, group));
         at = end;
         stage *done = now;
         now = next;
@@ -148,6 +155,7 @@ tw_status tw_encode_images(tw_encoder *e, const tw_bytes *images, size_t n, cons
     images_call c = {.e = e,
                      .job = {.recipe = recipe, .options = options, .picture = 3 * r * r},
                      .images = images,
+                     .group = group_size(e, n),
                      .features = features,
                      .errors = errors};
     tw_status status = allocate(&c, err);
