@@ -21,7 +21,7 @@ typedef struct parser {
     const cli_option *options[MAX_OPTIONS];
     void *targets[MAX_OPTIONS];
     int n, n_longs;
-    struct option longs[2 * MAX_OPTIONS + 1];
+    struct option longs[2 * MAX_OPTIONS + 2];
     char underscored[MAX_OPTIONS][32]; /* --model_arch is --model-arch: tools differ in it */
     char shorts[2 * MAX_OPTIONS + 3];
 } parser;
@@ -261,6 +261,8 @@ int cli_parse(const cli_verb *verb, const cli_group *groups, int argc, char **ar
         for (const cli_option *o = groups->options; o->name; o++)
             add_option(p, o, groups->target);
     add_option(p, &help_option, &help);
+    /* mm_run's --h, whatever else begins with that letter */
+    p->longs[p->n_longs++] = (struct option){"h", no_argument, NULL, FIRST_VALUE + p->n - 1};
 
     int status = CLI_CONTINUE, code;
     opterr = 0;
