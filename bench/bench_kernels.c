@@ -4,6 +4,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/peak.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ static double peak_gflops(const char *isa) {
 
 typedef struct bench_case {
     const char *name;
-    enum { GEMM, GEMM_I8, ATTENTION, LAYER_NORM } what; /* GEMM_I8: with quantising A, not cold */
+    enum { GEMM, GEMM_I8, GEMM_BF16, ATTENTION, LAYER_NORM } what; /* narrow: with quantising A */
     size_t m, n, k; /* attention: n_q, n_kv, d; layer_norm: rows, d */
     tw_act act;
     int residual, cold; /* cold: the weights come from memory, not from a cache */
@@ -59,6 +60,15 @@ static const bench_case cases[] = {
     {"int8 b8 fc1 quick", GEMM_I8, 1576, 3072, 768, TW_ACT_QUICK, 0, 0},
     {"int8 b8 fc2", GEMM_I8, 1576, 768, 3072, TW_ACT_ID, 1, 0},
     {"int8 text 12 fc1", GEMM_I8, 12, 3072, 768, TW_ACT_GELU, 0, 0},
+    {"bf16 b8 qkv", GEMM_BF16, 1576, 2304, 768, TW_ACT_ID, 0, 0},
+    {"bf16 b8 out", GEMM_BF16, 1576, 768, 768, TW_ACT_ID, 1, 0},
+    {"bf16 b8 fc1 quick", GEMM_BF16, 1576, 3072, 768, TW_ACT_QUICK, 0, 0},
+    {"bf16 b8 fc2", GEMM_BF16, 1576, 768, 3072, TW_ACT_ID, 1, 0},
+    {"bf16 ViT-H b1 fc2", GEMM_BF16, 257, 1280, 5120, TW_ACT_ID, 1, 0},
+    {"bf16 text 12 fc1", GEMM_BF16, 12, 3072, 768, TW_ACT_GELU, 0, 0},
+    {"bf16 resnet 3x3 56", GEMM_BF16, 3136, 64, 576, TW_ACT_ID, 0, 0},
+    {"bf16 resnet 1x1 56", GEMM_BF16, 3136, 256, 64, TW_ACT_ID, 1, 0},
+    {"bf16 resnet 1x1 7", GEMM_BF16, 49, 2048, 512, TW_ACT_ID, 1, 0},
     {"resnet 3x3 56x56", GEMM, 3136, 64, 576, TW_ACT_ID, 0, 0},
     {"resnet 1x1 56x56", GEMM, 3136, 256, 64, TW_ACT_ID, 1, 0},
     {"resnet 1x1 7x7", GEMM, 49, 2048, 512, TW_ACT_ID, 1, 0},
@@ -91,23 +101,29 @@ typedef struct workload {
     const tw_kernels *t;
     const bench_case *c;
     float *a, *b, *v, *res, *out, *scratch; /* v: the bias, or the values */
-    unsigned char *a8, *b8;
+    const tw_narrow *narrow;                /* NULL: f32 */
+    unsigned char *a8, *b8;                 /* narrow operands */
     size_t copies, next;
     size_t row, rows; /* of A, computed by one call; a call moves on to the next rows */
     double flops;
 } workload;
 
-static void pack_i8(workload *w) {
+static void pack_narrow(workload *w) {
     const bench_case *c = w->c;
     size_t panels = (c->n + w->t->nr - 1) / w->t->nr;
-    w->a8 = (unsigned char *)numbers(c->m * w->t->row_i8(c->k) / 4 + 1);
-    w->b8 = (unsigned char *)numbers(panels * w->t->panel_i8(c->k) / 4 + 1);
-    w->t->pack_i8(w->b, c->k, c->n, c->k, 0, panels, w->b8);
+    w->narrow = c->what == GEMM_I8 ? &w->t->i8 : &w->t->bf16;
+    w->a8 = (unsigned char *)numbers(c->m * w->narrow->row(c->k) / 4 + 1);
+    w->b8 = (unsigned char *)numbers(panels * w->narrow->panel(c->k) / 4 + 1);
+    w->narrow->pack(w->b, c->k, c->n, c->k, 0, panels, w->b8);
+}
+
+static bool is_product(const bench_case *c) {
+    return c->what <= GEMM_BF16;
 }
 
 static workload prepare(const tw_kernels *t, const bench_case *c) {
     workload w = {.t = t, .c = c, .copies = 1};
-    if (c->what == GEMM || c->what == GEMM_I8) {
+    if (is_product(c)) {
         size_t padded = (c->n + t->nr - 1) / t->nr * t->nr * c->k;
         if (c->cold) w.copies = 1 + ((size_t)64 << 20) / padded; /* 256 MB of weights */
         w.a = numbers(c->m * c->k);
@@ -118,7 +134,7 @@ static workload prepare(const tw_kernels *t, const bench_case *c) {
         /* A long call never gets a quiet core on a busy machine; pieces of it do. */
         w.rows = c->m % 197 == 0 ? 197 : c->m;
         w.flops = 2.0 * (double)w.rows * (double)c->n * (double)c->k;
-        if (c->what == GEMM_I8) pack_i8(&w);
+        if (c->what != GEMM) pack_narrow(&w);
     } else if (c->what == ATTENTION) {
         w.a = numbers(c->m * c->k);
         w.b = numbers(c->n * c->k);
@@ -149,7 +165,7 @@ static void release(workload *w) {
 
 static void run(workload *w) {
     const bench_case *c = w->c;
-    if (c->what == GEMM || c->what == GEMM_I8) {
+    if (is_product(c)) {
         size_t panels = (c->n + w->t->nr - 1) / w->t->nr;
         tw_gemm g = {.a = w->a,
                      .b = w->b + w->next * panels * w->t->nr * c->k,
@@ -163,11 +179,11 @@ static void run(workload *w) {
                      .n = c->n,
                      .k = c->k,
                      .act = c->act};
-        if (c->what == GEMM_I8) {
-            tw_gemm_i8 i8 = {w->a8, w->b8, g};
-            unsigned char *rows = w->a8 + w->row * w->t->row_i8(c->k);
-            w->t->quantize_i8(w->a + w->row * c->k, c->k, NULL, w->rows, c->k, rows);
-            w->t->gemm_i8(&i8, w->row, w->row + w->rows, 0, panels);
+        if (w->narrow) {
+            tw_gemm_narrow narrow = {w->a8, w->b8, g};
+            unsigned char *rows = w->a8 + w->row * w->narrow->row(c->k);
+            w->narrow->quantize(w->a + w->row * c->k, c->k, NULL, w->rows, c->k, rows);
+            w->narrow->gemm(&narrow, w->row, w->row + w->rows, 0, panels);
         } else {
             w->t->gemm_f32(&g, w->row, w->row + w->rows, 0, panels);
         }

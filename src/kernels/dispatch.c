@@ -11,7 +11,8 @@
 #endif
 
 /* Rungs of the ladder from below; NEON's, of another architecture, is above ref alone. */
-static const char *const isa_names[] = {"ref", "neon", "avx2", "avxvnni", "avx512", "avx512vnni"};
+static const char *const isa_names[] = {"ref",    "neon",       "avx2",      "avxvnni",
+                                        "avx512", "avx512vnni", "avx512bf16"};
 
 static int rung(const char *name) {
     for (int i = 0; i < (int)(sizeof isa_names / sizeof *isa_names); i++)
@@ -33,6 +34,9 @@ static int has_avxvnni(void) {
     unsigned a, b, c, d;
     return has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
 }
+static int has_avx512_vnni(void) {
+    return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
 #endif
 
 int tw_kernels_all(const tw_kernels *tables[8]) {
@@ -43,7 +47,9 @@ int tw_kernels_all(const tw_kernels *tables[8]) {
     if (has_avx2()) tables[n++] = &tw_kernels_avx2;
     if (has_avxvnni()) tables[n++] = &tw_kernels_avxvnni;
     if (has_avx512()) tables[n++] = &tw_kernels_avx512;
-    if (has_avx512() && __builtin_cpu_supports("avx512vnni")) tables[n++] = &tw_kernels_avx512vnni;
+    if (has_avx512_vnni()) tables[n++] = &tw_kernels_avx512vnni;
+    if (has_avx512_vnni() && __builtin_cpu_supports("avx512bf16"))
+        tables[n++] = &tw_kernels_avx512bf16;
 #elif defined(__aarch64__)
     tables[n++] = &tw_kernels_neon; /* every 64-bit Arm processor has it */
 #endif

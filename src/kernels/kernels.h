@@ -30,19 +30,34 @@ typedef struct tw_gemm {
     int relu;
 } tw_gemm;
 
-/* The same of quantised operands: A as quantize_i8() wrote it, B as pack_i8() did. Of `to`, what
- * A and B are not: bias, residual, c, their strides, sizes, act and relu; `to.k` is below
- * TW_I8_MAX_K. Element (i, j) before the bias is scale_a[i] * scale_b[j] * sum over p of (a[i][p] -
- * zero[i]) * b[j][p], the sum exact in 32 bits. */
-typedef struct tw_gemm_i8 {
+/* The same of narrow operands: A as quantize() of a tw_narrow wrote it, B as its pack() did. Of
+ * `to`, what A and B are not: bias, residual, c, their strides, sizes, act and relu. */
+typedef struct tw_gemm_narrow {
     const unsigned char *a, *b;
     tw_gemm to;
-} tw_gemm_i8;
+} tw_gemm_narrow;
+
+/* Products of operands narrower than f32. A row of A takes row(k) bytes, a panel of B panel(k);
+ * both are multiples of 4. */
+typedef struct tw_narrow {
+    const char *note; /* how the product is had where an instruction for it lacks, or "" */
+    size_t (*row)(size_t k);
+    size_t (*panel)(size_t k);
+    /* As pack_f32, to packed + panel * panel(k). */
+    void (*pack)(const float *w, size_t ldw, size_t n, size_t k, size_t panel_begin,
+                 size_t panel_end, unsigned char *packed);
+    /* Rows of x [rows, k], times m [k] where m is not NULL, to out, row(k) bytes apart. */
+    void (*quantize)(const float *x, size_t ldx, const float *m, size_t rows, size_t k,
+                     unsigned char *out);
+    void (*gemm)(const tw_gemm_narrow *g, size_t m_begin, size_t m_end, size_t panel_begin,
+                 size_t panel_end);
+} tw_narrow;
 
 #define TW_I8_MAX_K 65536 /* 255 * 127 * k stays below 2^31 */
 
 typedef struct tw_kernels {
-    const char *name; /* "ref", "avx2", "avxvnni", "avx512", "avx512vnni", "neon" */
+    const char *name; /* "ref", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16",
+                       * "neon" */
     size_t nr;        /* columns of a packed panel; panel j holds columns [j*nr, (j+1)*nr) of C */
     size_t mr;        /* rows a micro-kernel computes at once: split m at multiples of it */
 
@@ -55,21 +70,23 @@ typedef struct tw_kernels {
     void (*gemm_f32)(const tw_gemm *g, size_t m_begin, size_t m_end, size_t panel_begin,
                      size_t panel_end);
 
-    /* int8: symmetric weights with a scale a column of C, activations of 8 bits without sign with a
-     * scale and a zero point a row. A quantised row takes row_i8(k) bytes, a panel panel_i8(k);
-     * both are multiples of 4 and hold the scales. Every table quantises to the same integers. */
-    size_t (*row_i8)(size_t k);
-    size_t (*panel_i8)(size_t k);
-    /* As pack_f32, to packed + panel * panel_i8(k): b = round(w / s), s = the row's largest / 127.
-     */
-    void (*pack_i8)(const float *w, size_t ldw, size_t n, size_t k, size_t panel_begin,
-                    size_t panel_end, unsigned char *packed);
-    /* Rows of x [rows, k], times m [k] where m is not NULL, to out: a = round(x / s) + zero, s =
-     * the range of the row and 0, over 255. A row with a NaN or an infinity gets the scale NaN. */
-    void (*quantize_i8)(const float *x, size_t ldx, const float *m, size_t rows, size_t k,
-                        unsigned char *out);
-    void (*gemm_i8)(const tw_gemm_i8 *g, size_t m_begin, size_t m_end, size_t panel_begin,
-                    size_t panel_end);
+    /* int8: symmetric weights b = round(w / s) with a scale s a column of C, the row's largest /
+     * 127; activations of 8 bits without sign, a = round(x / s) + zero, with a scale and a zero
+     * point a row, s = the range of the row and 0, over 255. Element (i, j) before the bias is
+     * scale_a[i] * scale_b[j] * sum over p of (a[i][p] - zero[i]) * b[j][p], the sum exact in 32
+     * bits; k is below TW_I8_MAX_K. A row with a NaN or an infinity gets the scale NaN. Every table
+     * quantises to the same integers. */
+    tw_narrow i8;
+
+    /* bf16: both operands rounded to the nearest, ties to even; their products, which are exact, in
+     * one chain of fused multiply-adds in f32, the second of a pair before the first. So all tables
+     * but ref agree to the bit, as long as no operand, product or sum is below 2^-126: what is, an
+     * instruction for bf16 takes as 0. A row is its elements back to back, row(2) / 2 bytes each,
+     * filled up with a zero to an even number. */
+    tw_narrow bf16;
+    /* bf16.pack of a matrix that is stored as bf16, [n, k] without gaps, at any address. */
+    void (*pack_stored_bf16)(const unsigned char *w, size_t n, size_t k, size_t panel_begin,
+                             size_t panel_end, unsigned char *packed);
 
     /* out[i] = (x[i] - mean) / sqrt(var + eps) * gamma + beta over rows of d; population variance,
      * two passes. x and out f32 [n, d] with rows ldx, ldo apart; may be the same. */
@@ -111,6 +128,7 @@ extern const tw_kernels tw_kernels_avx2;
 extern const tw_kernels tw_kernels_avxvnni;
 extern const tw_kernels tw_kernels_avx512;
 extern const tw_kernels tw_kernels_avx512vnni;
+extern const tw_kernels tw_kernels_avx512bf16;
 extern const tw_kernels tw_kernels_neon;
 
 #endif

@@ -11,6 +11,7 @@
 #include <simde/x86/fma.h>
 
 #include <math.h>
+#include <string.h>
 
 /* What this SIMDe lacks, from Intel's description of the instructions: lanes whose mask bit is
  * clear are neither read nor written. */
@@ -80,8 +81,39 @@ static inline __m512i emulated_madd_epi16(__m512i a, __m512i b) {
 #endif
 
 #define TW_EMULATED 1
+#ifdef EMULATE_BF16
+static inline float flushed(float x) {
+    return fabsf(x) < 0x1p-126f ? copysignf(0.0f, x) : x;
+}
+static inline float emulated_half(uint32_t pair, int second) {
+    uint32_t bits = second ? pair & 0xFFFF0000u : pair << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return flushed(x);
+}
+static inline __m512 emulated_dpbf16_ps(__m512 s, __m512i a, __m512i b) {
+    float sum[16];
+    uint32_t x[16], y[16];
+    _mm512_storeu_ps(sum, s);
+    _mm512_storeu_si512(x, a);
+    _mm512_storeu_si512(y, b);
+    for (int i = 0; i < 16; i++)
+        for (int second = 1; second >= 0; second--)
+            sum[i] = flushed(
+                fmaf(emulated_half(x[i], second), emulated_half(y[i], second), flushed(sum[i])));
+    return _mm512_loadu_ps(sum);
+}
+#undef __m512bh
+#undef _mm512_dpbf16_ps
+#define __m512bh __m512i
+#define _mm512_dpbf16_ps emulated_dpbf16_ps
+#define BF16_PAIRS 1
+#define TABLE tw_kernels_avx512bf16_emulated
+#define TABLE_NAME "avx512bf16-emulated"
+#else
 #define TABLE tw_kernels_avx512_emulated
 #define TABLE_NAME "avx512-emulated"
+#endif
 #include "kernels/x86/avx512.c"
 #else
 typedef int emulated_avx512_is_empty;

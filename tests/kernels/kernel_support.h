@@ -20,6 +20,7 @@ static inline int tables_under_test(const tw_kernels *tables[8]) {
     int n = tw_kernels_all(tables);
 #ifdef HAVE_EMULATED_AVX512
     tables[n++] = &tw_kernels_avx512_emulated;
+    tables[n++] = &tw_kernels_avx512bf16_emulated;
 #endif
     return n;
 }
@@ -45,11 +46,16 @@ static inline float *array(size_t n) {
     return (float *)(void *)(at + n_bytes) - n;
 }
 
-static inline void free_arrays(void) {
-    while (n_walls > 0) {
+/* All but the first n. */
+static inline void free_arrays_from(size_t n) {
+    while (n_walls > n) {
         n_walls--;
         munmap(walls[n_walls].at, walls[n_walls].n_bytes);
     }
+}
+
+static inline void free_arrays(void) {
+    free_arrays_from(0);
 }
 
 /* 64-byte aligned scratch memory of n floats and its wall, as near as the alignment allows. */

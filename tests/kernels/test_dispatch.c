@@ -9,8 +9,9 @@
 #include <unistd.h>
 
 static int rank(const char *name) {
-    static const char *const rungs[] = {"ref", "avx2", "avxvnni", "avx512", "avx512vnni"};
-    for (int i = 0; i < 5; i++)
+    static const char *const rungs[] = {"ref",    "avx2",       "avxvnni",
+                                        "avx512", "avx512vnni", "avx512bf16"};
+    for (int i = 0; i < 6; i++)
         if (strcmp(name, rungs[i]) == 0) return i;
     return 1; /* neon */
 }
@@ -24,8 +25,10 @@ static void tables_are_complete_and_ascend_from_ref(void **state) {
         const tw_kernels *t = tables[i];
         assert_true(t->nr > 0 && t->mr > 0 && t->pack_f32 && t->gemm_f32 && t->layer_norm_f32);
         assert_true(t->attention_f32 && t->attention_scratch && t->add_f32 && t->avg_pool_f32);
-        assert_true(t->dot_f32 && t->row_i8 && t->panel_i8 && t->pack_i8 && t->quantize_i8);
-        assert_true(t->gemm_i8 != NULL);
+        assert_true(t->dot_f32 && t->pack_stored_bf16);
+        for (const tw_narrow *narrow = &t->i8; narrow; narrow = narrow == &t->i8 ? &t->bf16 : NULL)
+            assert_true(narrow->note && narrow->row && narrow->panel && narrow->pack &&
+                        narrow->quantize && narrow->gemm);
         if (i > 0) assert_true(rank(t->name) > rank(tables[i - 1]->name));
     }
 }
@@ -45,7 +48,7 @@ static void a_cap_above_the_processor_gives_its_best(void **state) {
 #if defined(__x86_64__)
     const tw_kernels *tables[8];
     int n = tw_kernels_all(tables);
-    assert_string_equal(tw_kernels_pick("avx512vnni")->name, tables[n - 1]->name);
+    assert_string_equal(tw_kernels_pick("avx512bf16")->name, tables[n - 1]->name);
     assert_string_equal(tw_kernels_pick("neon")->name, "ref");
 #elif defined(__aarch64__)
     assert_string_equal(tw_kernels_pick("avx2")->name, "ref");

@@ -46,24 +46,24 @@ static operands make_operands(const problem *p, uint64_t *seed) {
 /* In two ranges of panels; what is outside a range stays. */
 static unsigned char *pack(const tw_kernels *t, const problem *p, const operands *o,
                            uint64_t *seed) {
-    size_t panels = panels_of(t, p->n), size = t->panel_i8(p->k), cut = between(seed, 0, panels);
+    size_t panels = panels_of(t, p->n), size = t->i8.panel(p->k), cut = between(seed, 0, panels);
     unsigned char *packed = bytes(panels * size);
     memset(packed, 0xA5, panels * size);
-    t->pack_i8(o->w, p->k + p->pad, p->n, p->k, cut, panels, packed);
+    t->i8.pack(o->w, p->k + p->pad, p->n, p->k, cut, panels, packed);
     for (size_t i = 0; i < cut * size; i++)
         if (packed[i] != 0xA5) fail_case("packing touched a panel outside its range");
-    t->pack_i8(o->w, p->k + p->pad, p->n, p->k, 0, cut, packed);
+    t->i8.pack(o->w, p->k + p->pad, p->n, p->k, 0, cut, packed);
     return packed;
 }
 
 static unsigned char *quantize(const tw_kernels *t, const problem *p, const operands *o) {
-    size_t size = t->row_i8(p->k), ld = p->k + p->pad;
+    size_t size = t->i8.row(p->k), ld = p->k + p->pad;
     unsigned char *rows = bytes(p->m * size), *alone = bytes(size);
     memset(rows, 0xA5, p->m * size);
-    t->quantize_i8(o->x, ld, p->smooth ? o->m : NULL, p->m, p->k, rows);
+    t->i8.quantize(o->x, ld, p->smooth ? o->m : NULL, p->m, p->k, rows);
     for (size_t i = 0; i < p->m; i++) {
         memset(alone, 0xA5, size);
-        t->quantize_i8(o->x + i * ld, ld, p->smooth ? o->m : NULL, 1, p->k, alone);
+        t->i8.quantize(o->x + i * ld, ld, p->smooth ? o->m : NULL, 1, p->k, alone);
         /* A row's head has bytes nobody reads; scale and zero are its first eight. */
         size_t head = size - (size - 64) / 64 * 64;
         if (memcmp(alone, rows + i * size, 8) != 0 ||
@@ -82,10 +82,10 @@ static float *new_output(const problem *p, const operands *o) {
     return c;
 }
 
-static tw_gemm_i8 describe(const problem *p, const operands *o, const unsigned char *a,
-                           const unsigned char *b, float *c) {
+static tw_gemm_narrow describe(const problem *p, const operands *o, const unsigned char *a,
+                               const unsigned char *b, float *c) {
     size_t ldc = p->n + p->pad;
-    tw_gemm_i8 g = {a, b, {.c = c, .ldc = ldc, .ld_residual = ldc, .m = p->m, .n = p->n}};
+    tw_gemm_narrow g = {a, b, {.c = c, .ldc = ldc, .ld_residual = ldc, .m = p->m, .n = p->n}};
     g.to.k = p->k;
     g.to.bias = p->bias ? o->bias : NULL;
     g.to.residual = p->in_place ? c : p->residual ? o->residual : NULL;
@@ -98,13 +98,13 @@ static tw_gemm_i8 describe(const problem *p, const operands *o, const unsigned c
 static float *pieces(const tw_kernels *t, const problem *p, const operands *o,
                      const unsigned char *a, const unsigned char *b, uint64_t *seed) {
     float *c = new_output(p, o);
-    tw_gemm_i8 g = describe(p, o, a, b, c);
+    tw_gemm_narrow g = describe(p, o, a, b, c);
     size_t panels = panels_of(t, p->n);
     for (size_t row = 0; row < p->m;) {
         size_t row_end = row + between(seed, 1, p->m - row);
         for (size_t panel = 0; panel < panels;) {
             size_t panel_end = panel + between(seed, 1, panels - panel);
-            t->gemm_i8(&g, row, row_end, panel, panel_end);
+            t->i8.gemm(&g, row, row_end, panel, panel_end);
             panel = panel_end;
         }
         row = row_end;
@@ -137,10 +137,10 @@ static void check_problem(const problem *p, uint64_t *seed) {
              p->relu, p->smooth, p->extreme, (unsigned long long)*seed);
         unsigned char *b = pack(t, p, &o, seed), *a = quantize(t, p, &o);
         float *sum = new_output(&plain, &o), *c = new_output(p, &o);
-        tw_gemm_i8 g = describe(&plain, &o, a, b, sum);
-        t->gemm_i8(&g, 0, p->m, 0, panels_of(t, p->n));
+        tw_gemm_narrow g = describe(&plain, &o, a, b, sum);
+        t->i8.gemm(&g, 0, p->m, 0, panels_of(t, p->n));
         g = describe(p, &o, a, b, c);
-        t->gemm_i8(&g, 0, p->m, 0, panels_of(t, p->n));
+        t->i8.gemm(&g, 0, p->m, 0, panels_of(t, p->n));
         check_gaps(c, p->m, p->n, ldc);
         if (i == 0) sums = sum, expected = c;
         if (i == 1) first = sum;
@@ -191,19 +191,19 @@ static void sizes_of_0_are_taken(void **state) {
     for (int i = 0; i < n_tables; i++) {
         const tw_kernels *t = tables[i];
         size_t panels = panels_of(t, 2);
-        unsigned char *a = bytes(2 * t->row_i8(0)), *b = bytes(panels * t->panel_i8(0));
+        unsigned char *a = bytes(2 * t->i8.row(0)), *b = bytes(panels * t->i8.panel(0));
         float bias[2] = {1, -2}, *c = array(4), none = 0;
         CASE("%s: sizes of 0", t->name);
-        t->quantize_i8(&none, 0, NULL, 2, 0, a);
-        t->pack_i8(&none, 0, 2, 0, 0, panels, b);
+        t->i8.quantize(&none, 0, NULL, 2, 0, a);
+        t->i8.pack(&none, 0, 2, 0, 0, panels, b);
         fill_guard(c, 4);
-        tw_gemm_i8 g = {a, b, {.bias = bias, .c = c, .ldc = 2, .n = 2}};
-        t->gemm_i8(&g, 0, 0, 0, panels);
+        tw_gemm_narrow g = {a, b, {.bias = bias, .c = c, .ldc = 2, .n = 2}};
+        t->i8.gemm(&g, 0, 0, 0, panels);
         g.to.m = 2;
-        t->gemm_i8(&g, 0, 2, 0, 0);
+        t->i8.gemm(&g, 0, 2, 0, 0);
         for (int j = 0; j < 4; j++)
             if (!is_guard(c[j])) fail_case("nothing to compute, and element %d is written", j);
-        t->gemm_i8(&g, 0, 2, 0, panels);
+        t->i8.gemm(&g, 0, 2, 0, panels);
         for (int j = 0; j < 4; j++)
             if (c[j] != bias[j % 2]) fail_case("element %d is %g", j, (double)c[j]);
         free_arrays();
@@ -234,11 +234,11 @@ static void the_largest_sums_are_exact(void **state) {
             float *x = array(k), *w = array(2 * k), c[2];
             for (size_t p = 0; p < k; p++)
                 x[p] = 255, w[p] = 127, w[k + p] = -127;
-            unsigned char *a = bytes(t->row_i8(k)), *b = bytes(panels_of(t, 2) * t->panel_i8(k));
-            t->quantize_i8(x, k, NULL, 1, k, a);
-            t->pack_i8(w, k, 2, k, 0, panels_of(t, 2), b);
-            tw_gemm_i8 g = {a, b, {.c = c, .ldc = 2, .m = 1, .n = 2, .k = k}};
-            t->gemm_i8(&g, 0, 1, 0, panels_of(t, 2));
+            unsigned char *a = bytes(t->i8.row(k)), *b = bytes(panels_of(t, 2) * t->i8.panel(k));
+            t->i8.quantize(x, k, NULL, 1, k, a);
+            t->i8.pack(w, k, 2, k, 0, panels_of(t, 2), b);
+            tw_gemm_narrow g = {a, b, {.c = c, .ldc = 2, .m = 1, .n = 2, .k = k}};
+            t->i8.gemm(&g, 0, 1, 0, panels_of(t, 2));
             CASE("%s: k=%zu", t->name, k);
             float expected = (float)(int32_t)(255 * 127 * k);
             if (c[0] != expected || c[1] != -expected)
@@ -259,8 +259,8 @@ static void the_product_is_near_the_unquantised(void **state) {
     for (int i = 0; i < n_tables; i++) {
         unsigned char *b = pack(tables[i], &p, &o, &seed), *a = quantize(tables[i], &p, &o);
         float *c = new_output(&p, &o);
-        tw_gemm_i8 g = describe(&p, &o, a, b, c);
-        tables[i]->gemm_i8(&g, 0, p.m, 0, panels_of(tables[i], p.n));
+        tw_gemm_narrow g = describe(&p, &o, a, b, c);
+        tables[i]->i8.gemm(&g, 0, p.m, 0, panels_of(tables[i], p.n));
         CASE("%s: quantisation error", tables[i]->name);
         for (size_t r = 0; r < p.m; r++)
             for (size_t j = 0; j < p.n; j++) {
@@ -280,15 +280,15 @@ static void the_product_is_near_the_unquantised(void **state) {
 
 static void check_special(const tw_kernels *t, float value, float *out) {
     float x[8] = {1, 2, 3, value, 5, 6, 7, 8}, w[8] = {1, 1, 1, 1, 1, 1, 1, 1};
-    unsigned char *a = bytes(t->row_i8(8)), *b = bytes(t->panel_i8(8));
-    t->quantize_i8(x, 8, NULL, 1, 8, a);
-    t->pack_i8(w, 8, 1, 8, 0, 1, b);
-    tw_gemm_i8 g = {a, b, {.c = out, .ldc = 1, .m = 1, .n = 1, .k = 8}};
-    t->gemm_i8(&g, 0, 1, 0, 1);
-    t->pack_i8(x, 8, 1, 8, 0, 1, b);
-    t->quantize_i8(w, 8, NULL, 1, 8, a);
+    unsigned char *a = bytes(t->i8.row(8)), *b = bytes(t->i8.panel(8));
+    t->i8.quantize(x, 8, NULL, 1, 8, a);
+    t->i8.pack(w, 8, 1, 8, 0, 1, b);
+    tw_gemm_narrow g = {a, b, {.c = out, .ldc = 1, .m = 1, .n = 1, .k = 8}};
+    t->i8.gemm(&g, 0, 1, 0, 1);
+    t->i8.pack(x, 8, 1, 8, 0, 1, b);
+    t->i8.quantize(w, 8, NULL, 1, 8, a);
     g.to.c = out + 1;
-    t->gemm_i8(&g, 0, 1, 0, 1);
+    t->i8.gemm(&g, 0, 1, 0, 1);
     free_arrays();
 }
 
@@ -315,11 +315,11 @@ static void zeros_and_tiny_numbers_are_zero(void **state) {
         for (int v = 0; v < 4; v++) {
             const tw_kernels *t = tables[i];
             float x[3] = {values[v], -values[v], values[v]}, w[3] = {1, 2, 3}, c = 9;
-            unsigned char *a = bytes(t->row_i8(3)), *b = bytes(t->panel_i8(3));
-            t->quantize_i8(x, 3, NULL, 1, 3, a);
-            t->pack_i8(w, 3, 1, 3, 0, 1, b);
-            tw_gemm_i8 g = {a, b, {.c = &c, .ldc = 1, .m = 1, .n = 1, .k = 3}};
-            t->gemm_i8(&g, 0, 1, 0, 1);
+            unsigned char *a = bytes(t->i8.row(3)), *b = bytes(t->i8.panel(3));
+            t->i8.quantize(x, 3, NULL, 1, 3, a);
+            t->i8.pack(w, 3, 1, 3, 0, 1, b);
+            tw_gemm_narrow g = {a, b, {.c = &c, .ldc = 1, .m = 1, .n = 1, .k = 3}};
+            t->i8.gemm(&g, 0, 1, 0, 1);
             CASE("%s: %g", t->name, (double)values[v]);
             if (c != 0) fail_case("became %g", (double)c);
             free_arrays();

@@ -36,8 +36,9 @@ static tw_status check_options(const tw_backend_options *o, tw_error *err) {
     if (o->device && strcmp(o->device, "cpu") != 0)
         return tw_fail(err, TW_ERR_ARGUMENT, "device %s: backend cpu has the device cpu",
                        o->device);
-    if (o->precision != -1 && o->precision != TW_F32 && o->precision != TW_I8)
-        return tw_fail(err, TW_ERR_ARGUMENT, "backend cpu computes in f32 or int8");
+    if (o->precision != -1 && o->precision != TW_F32 && o->precision != TW_BF16 &&
+        o->precision != TW_I8)
+        return tw_fail(err, TW_ERR_ARGUMENT, "backend cpu computes in f32, bf16 or int8");
     if (o->provider || o->library || o->graphs || o->n_settings)
         return tw_fail(
             err, TW_ERR_ARGUMENT,
@@ -76,24 +77,39 @@ static tw_status clone_state(const tw_backend_state *from, tw_backend_state **ou
     return TW_OK;
 }
 
+/* What is computed in less than f32. */
+typedef struct narrow_words {
+    const char *precision, *without, *with_resnet;
+} narrow_words;
+
+static const narrow_words int8_words = {
+    "int8", "products of the blocks, all else f32, ",
+    "products of the text tower's blocks, all else and the ResNet f32, "};
+static const narrow_words bf16_words = {
+    "bf16", "products of the blocks, sums and all else f32, ",
+    "products of blocks, bottlenecks and attention pool, sums and all else f32, "};
+
 static void describe(const tw_backend_state *s, tw_used *used) {
     int n = tw_pool_threads(s->pool);
     snprintf(used->device, sizeof used->device, "%s", s->kernels->name);
-    bool i8 = s->weights->n_i8 > 0;
+    const tw_narrow *narrow = s->weights->narrow;
     bool resnet = s->weights->has_vision && s->model->arch.vision.kind != TW_VISION_VIT;
-    snprintf(used->precision, sizeof used->precision, "%s", i8 ? "int8" : "f32");
-    snprintf(used->detail, sizeof used->detail, "%s%d thread%s",
-             !i8      ? ""
-             : resnet ? "products of the text tower's blocks, all else and the ResNet f32, "
-                      : "products of the blocks, all else f32, ",
-             n, n == 1 ? "" : "s");
+    const narrow_words *words = narrow == &s->kernels->i8 ? &int8_words : &bf16_words;
+    snprintf(used->precision, sizeof used->precision, "%s", narrow ? words->precision : "f32");
+    snprintf(used->detail, sizeof used->detail, "%s%s%d thread%s",
+             !narrow  ? ""
+             : resnet ? words->with_resnet
+                      : words->without,
+             narrow ? narrow->note : "", n, n == 1 ? "" : "s");
 }
 
 static void capabilities(const tw_backend_state *s, tw_capabilities *can) {
     can->images.present = s->weights->has_vision;
     can->texts.present = s->weights->has_text;
     can->longest_text = s->model->arch.text.n_positions;
-    can->precisions = 1u << TW_F32;
+    can->precisions = 1u << TW_F32 | 1u << TW_BF16;
+    if (s->weights->has_text || s->model->arch.vision.kind == TW_VISION_VIT)
+        can->precisions |= 1u << TW_I8;
 }
 
 static tw_status encode_pixels(tw_backend_state *s, const float *pixels, size_t n, float *features,

@@ -7,12 +7,12 @@
 
 #include <stdatomic.h>
 
-/* A matrix [n, k] packed for the kernels in use, with its bias: as f32 or as int8, the other NULL. */
+/* A matrix [n, k] packed for the kernels in use, with its bias. */
 typedef struct tw_matrix {
-    float *packed;            /* ceil(n/nr)*nr*k floats */
-    unsigned char *packed_i8; /* ceil(n/nr) panels */
-    const float *smooth;      /* [k] or NULL: what columns of A are multiplied by, see smooth.c */
-    float *bias;              /* [n] or NULL */
+    const tw_narrow *narrow; /* what B is packed for, or NULL: f32 */
+    void *packed;            /* ceil(n/nr) panels */
+    const float *smooth;     /* [k] or NULL: what columns of A are multiplied by, see smooth.c */
+    float *bias;             /* [n] or NULL */
     size_t n, k;
 } tw_matrix;
 
@@ -82,7 +82,7 @@ typedef struct tw_weights {
     tw_bert bert;
     tw_clip_text clip_text;
     bool has_vision, has_text;
-    size_t n_i8; /* matrices packed as int8 */
+    const tw_narrow *narrow; /* of the matrices that are not f32; NULL: all are */
     void **owned;
     size_t n_owned, capacity_owned;
 } tw_weights;
@@ -140,11 +140,15 @@ typedef struct tw_product {
     float *c;
     size_t ldc;
     bool relu;
-    float *quantized; /* tw_quantized_room(s, m, k) floats; unused unless w is int8 */
+    float *quantized; /* tw_quantized_room(s, m, k) floats; unused where w is f32 */
 } tw_product;
 void tw_run_product(tw_backend_state *s, const tw_product *p);
 
-/* Room for A [m, k] quantised, in floats; 0 when nothing is computed in int8. */
+/* Rows of x [rows, k] as a narrow product reads them, times `smooth` [k] where that is not NULL. */
+void tw_run_quantize(tw_backend_state *s, const tw_narrow *narrow, const float *x, size_t ldx,
+                     const float *smooth, size_t rows, size_t k, float *out);
+
+/* Room for A [m, k] quantised, in floats; 0 where all is computed in f32. */
 size_t tw_quantized_room(const tw_backend_state *s, size_t m, size_t k);
 
 void tw_run_layer_norm(tw_backend_state *s, const float *x, size_t ldx, const tw_norm *norm,

@@ -26,7 +26,8 @@ enum { STEP = 56 };
 typedef struct conv_job {
     const tw_kernels *kernels;
     const tw_conv *conv;
-    const float *x; /* NHWC, or NCHW for the picture itself */
+    const void *x;  /* NHWC, or NCHW for the picture itself */
+    size_t element; /* bytes of one of its numbers: not those of f32 for a narrow product */
     bool planar;
     size_t n, h, w, c; /* input */
     size_t stride;
@@ -37,29 +38,50 @@ typedef struct conv_job {
 } conv_job;
 
 /* One input pixel's channels (zeros outside) to dst; returns the end. */
-static float *unfold_pixel(const conv_job *j, size_t image, ptrdiff_t y, ptrdiff_t x, float *dst) {
+static unsigned char *unfold_pixel(const conv_job *j, size_t image, ptrdiff_t y, ptrdiff_t x,
+                                   unsigned char *dst) {
+    size_t n_bytes = j->c * j->element;
     if (y < 0 || x < 0 || (size_t)y >= j->h || (size_t)x >= j->w) {
-        memset(dst, 0, j->c * sizeof *dst);
-        return dst + j->c;
+        memset(dst, 0, n_bytes);
+    } else if (!j->planar) {
+        size_t pixel = (image * j->h + (size_t)y) * j->w + (size_t)x;
+        memcpy(dst, (const unsigned char *)j->x + pixel * n_bytes, n_bytes);
+    } else {
+        const float *p = (const float *)j->x + (image * j->c * j->h + (size_t)y) * j->w + (size_t)x;
+        for (size_t c = 0; c < j->c; c++)
+            memcpy(dst + c * sizeof *p, p + c * j->h * j->w, sizeof *p);
     }
-    if (!j->planar) {
-        memcpy(dst, j->x + ((image * j->h + (size_t)y) * j->w + (size_t)x) * j->c,
-               j->c * sizeof *dst);
-        return dst + j->c;
-    }
-    const float *p = j->x + (image * j->c * j->h + (size_t)y) * j->w + (size_t)x;
-    for (size_t c = 0; c < j->c; c++)
-        *dst++ = p[c * j->h * j->w];
-    return dst;
+    return dst + n_bytes;
 }
 
 /* The 3x3 window of output pixel `index` as a row, columns (ky, kx, channel). */
-static void unfold_window(const conv_job *j, size_t index, float *dst) {
+static void unfold_window(const conv_job *j, size_t index, unsigned char *dst) {
     size_t ox = index % j->ow, oy = index / j->ow % j->oh, image = index / (j->ow * j->oh);
     ptrdiff_t y0 = (ptrdiff_t)(oy * j->stride) - 1, x0 = (ptrdiff_t)(ox * j->stride) - 1;
     for (int ky = 0; ky < 3; ky++)
         for (int kx = 0; kx < 3; kx++)
             dst = unfold_pixel(j, image, y0 + ky, x0 + kx, dst);
+}
+
+static void multiply_windows(const conv_job *j, const float *windows, size_t rows, float *out) {
+    const tw_matrix *m = &j->conv->matrix;
+    size_t panels = (m->n + j->kernels->nr - 1) / j->kernels->nr;
+    tw_gemm g = {.bias = m->bias,
+                 .c = out,
+                 .lda = m->k,
+                 .ldc = m->n,
+                 .m = rows,
+                 .n = m->n,
+                 .k = m->k,
+                 .relu = 1};
+    if (m->narrow) {
+        tw_gemm_narrow narrow = {(const unsigned char *)windows, m->packed, g};
+        m->narrow->gemm(&narrow, 0, rows, 0, panels);
+    } else {
+        g.a = windows;
+        g.b = m->packed;
+        j->kernels->gemm_f32(&g, 0, rows, 0, panels);
+    }
 }
 
 /* Slot `index` takes a contiguous share of the steps, which are of nearly equal size: a last one of
@@ -70,22 +92,13 @@ static void conv_task(void *arg, int index) {
     size_t total = j->n * j->oh * j->ow, slot = (size_t)index;
     size_t n_steps = j->n_steps;
     size_t begin = n_steps * slot / j->n_slots, end = n_steps * (slot + 1) / j->n_slots;
-    float *window = j->scratch + slot * STEP * m->k;
+    float *windows = j->scratch + slot * STEP * m->k;
+    size_t row = m->narrow ? m->narrow->row(m->k) : m->k * sizeof(float);
     for (size_t step = begin; step < end; step++) {
         size_t i = total * step / n_steps, rows = total * (step + 1) / n_steps - i;
         for (size_t r = 0; r < rows; r++)
-            unfold_window(j, i + r, window + r * m->k);
-        tw_gemm g = {.a = window,
-                     .b = m->packed,
-                     .bias = m->bias,
-                     .c = j->out + i * m->n,
-                     .lda = m->k,
-                     .ldc = m->n,
-                     .m = rows,
-                     .n = m->n,
-                     .k = m->k,
-                     .relu = 1};
-        j->kernels->gemm_f32(&g, 0, rows, 0, (m->n + j->kernels->nr - 1) / j->kernels->nr);
+            unfold_window(j, i + r, (unsigned char *)windows + r * row);
+        multiply_windows(j, windows, rows, j->out + i * m->n);
     }
 }
 
@@ -94,9 +107,19 @@ static size_t conv_slots(const tw_backend_state *s) {
     return threads == 1 ? 1 : 4 * threads;
 }
 
+/* Four buffers rotate: the block's input and residual, and two for the branch. */
+typedef struct buffers {
+    float *a, *b, *c, *d;
+    float *windows;
+    float *quantized; /* a map, or the attention pool's tokens, as a narrow product reads it */
+} buffers;
+
 /* relu(bn(conv3x3(in))), padding 1. */
 static void conv3(tw_backend_state *s, const tw_conv *conv, const map *in, bool planar,
-                  size_t stride, float *scratch, map *out) {
+                  size_t stride, const buffers *f, map *out) {
+    const tw_narrow *narrow = conv->matrix.narrow;
+    if (narrow)
+        tw_run_quantize(s, narrow, in->x, in->c, NULL, in->n * in->h * in->w, in->c, f->quantized);
     out->n = in->n;
     out->h = (in->h - 1) / stride + 1;
     out->w = (in->w - 1) / stride + 1;
@@ -104,7 +127,8 @@ static void conv3(tw_backend_state *s, const tw_conv *conv, const map *in, bool 
     conv_job job = {
         .kernels = s->kernels,
         .conv = conv,
-        .x = in->x,
+        .x = narrow ? f->quantized : in->x,
+        .element = narrow ? narrow->row(2) / 2 : sizeof(float),
         .planar = planar,
         .n = in->n,
         .h = in->h,
@@ -114,7 +138,7 @@ static void conv3(tw_backend_state *s, const tw_conv *conv, const map *in, bool 
         .oh = out->h,
         .ow = out->w,
         .out = out->x,
-        .scratch = scratch,
+        .scratch = f->windows,
         .n_slots = conv_slots(s),
     };
     /* As many for each thread: the 7 x 7 maps of a single picture are less than one full step. */
@@ -125,7 +149,7 @@ static void conv3(tw_backend_state *s, const tw_conv *conv, const map *in, bool 
 
 /* bn(conv1x1(in)) (+ residual), relu if asked. */
 static void conv1(tw_backend_state *s, const tw_conv *conv, const map *in, const float *residual,
-                  bool relu, map *out) {
+                  bool relu, const buffers *f, map *out) {
     size_t c = conv->matrix.n;
     *out = (map){out->x, in->n, in->h, in->w, c};
     tw_product p = {.a = in->x,
@@ -136,7 +160,8 @@ static void conv1(tw_backend_state *s, const tw_conv *conv, const map *in, const
                     .ldr = c,
                     .c = out->x,
                     .ldc = c,
-                    .relu = relu};
+                    .relu = relu,
+                    .quantized = f->quantized};
     tw_run_product(s, &p);
 }
 
@@ -182,7 +207,7 @@ static void pool_tokens(const map *in, const float *position, float *tokens) {
 }
 
 /* Only the mean token asks; all tokens answer. features [n, E]. */
-static void attention_pool(tw_backend_state *s, const map *in, float *features) {
+static void attention_pool(tw_backend_state *s, const map *in, const buffers *f, float *features) {
     const tw_resnet *net = &s->weights->resnet;
     size_t hw = in->h * in->w, c = in->c, n = in->n, rows = n * (hw + 1);
     size_t offset[4097];
@@ -197,6 +222,7 @@ static void attention_pool(tw_backend_state *s, const map *in, float *features) 
     tw_product pq = {.a = tokens, .lda = (hw + 1) * c, .m = n, .w = &net->q, .c = q, .ldc = c};
     tw_product pk = {.a = tokens, .lda = c, .m = rows, .w = &net->k, .c = k, .ldc = c};
     tw_product pv = {.a = tokens, .lda = c, .m = rows, .w = &net->v, .c = v, .ldc = c};
+    pq.quantized = pk.quantized = pv.quantized = f->quantized;
     tw_run_product(s, &pq);
     tw_run_product(s, &pk);
     tw_run_product(s, &pv);
@@ -227,17 +253,11 @@ static void attention_pool(tw_backend_state *s, const map *in, float *features) 
 
 /* ------------------------------------------------------------------------------ the network */
 
-/* Four buffers rotate: the block's input and residual, and two for the branch. */
-typedef struct buffers {
-    float *a, *b, *c, *d;
-    float *windows;
-} buffers;
-
 static void bottleneck(tw_backend_state *s, const tw_bottleneck *block, map *x, buffers *f) {
     map t = {.x = f->b}, u = {.x = f->c}, shortcut = *x, y = {.x = f->d};
     size_t stride = (size_t)block->stride;
-    conv1(s, &block->conv1, x, NULL, true, &t);
-    conv3(s, &block->conv2, &t, false, 1, f->windows, &u);
+    conv1(s, &block->conv1, x, NULL, true, f, &t);
+    conv3(s, &block->conv2, &t, false, 1, f, &u);
     if (stride > 1) {
         avg_pool(s, &u, stride, &t);
         u = t;
@@ -250,10 +270,10 @@ static void bottleneck(tw_backend_state *s, const tw_bottleneck *block, map *x, 
             avg_pool(s, x, stride, &pooled);
         }
         shortcut.x = f->d;
-        conv1(s, &block->down, &pooled, NULL, false, &shortcut);
+        conv1(s, &block->down, &pooled, NULL, false, f, &shortcut);
         y.x = f->d; /* the sum goes over its own residual */
     }
-    conv1(s, &block->conv3, &u, shortcut.x, true, &y);
+    conv1(s, &block->conv3, &u, shortcut.x, true, f, &y);
     /* y becomes the input of the next block; its buffer and the old input's change places. */
     float *old = x->x;
     *x = y;
@@ -282,10 +302,10 @@ static void stem(tw_backend_state *s, const float *pixels, size_t n, buffers *f,
     const tw_resnet *net = &s->weights->resnet;
     size_t r = (size_t)s->model->arch.vision.image_size;
     map picture = {(float *)(uintptr_t)pixels, n, r, r, 3}, t = {.x = f->b}, u = {.x = f->c};
-    conv3(s, &net->stem[0], &picture, true, 2, f->windows, &t);
-    conv3(s, &net->stem[1], &t, false, 1, f->windows, &u);
+    conv3(s, &net->stem[0], &picture, true, 2, f, &t);
+    conv3(s, &net->stem[1], &t, false, 1, f, &u);
     t.x = f->b;
-    conv3(s, &net->stem[2], &u, false, 1, f->windows, &t);
+    conv3(s, &net->stem[2], &u, false, 1, f, &t);
     *x = (map){.x = f->a};
     avg_pool(s, &t, 2, x);
 }
@@ -298,17 +318,18 @@ tw_status tw_resnet_encode(tw_backend_state *s, const float *pixels, size_t n, f
     plan(s->model, &largest, &widest);
     size_t side = (size_t)c->image_size / 32, wide = (size_t)c->width * 32;
     size_t rows = n * (side * side + 1), windows = conv_slots(s) * STEP * widest;
+    size_t quantized = tw_quantized_room(s, 1, TW_MAX(n * largest, rows * wide));
     size_t offset[2] = {0, side * side + 1};
     tw_sequences one = {offset, n, rows, side * side + 1, false};
     TW_TRY(tw_scratch_reset(
         s,
-        4 * tw_scratch_room(n * largest) + tw_scratch_room(windows) +
+        4 * tw_scratch_room(n * largest) + tw_scratch_room(windows) + quantized +
             3 * tw_scratch_room(rows * wide) + 2 * tw_scratch_room(n * wide) +
             tw_attention_scratch(s, &one, (size_t)c->n_heads, wide / (size_t)c->n_heads),
         err));
     buffers f = {tw_scratch_take(s, n * largest), tw_scratch_take(s, n * largest),
                  tw_scratch_take(s, n * largest), tw_scratch_take(s, n * largest),
-                 tw_scratch_take(s, windows)};
+                 tw_scratch_take(s, windows),     tw_scratch_take(s, quantized)};
     map x;
     stem(s, pixels, n, &f, &x);
     tw_observe(s, "visual.stem", x.x, map_floats(&x) / x.c, x.c, x.c);
@@ -320,6 +341,6 @@ tw_status tw_resnet_encode(tw_backend_state *s, const float *pixels, size_t n, f
                                             "visual.layer4"};
         tw_observe(s, names[stage], x.x, map_floats(&x) / x.c, x.c, x.c);
     }
-    attention_pool(s, &x, features);
+    attention_pool(s, &x, &f, features);
     return TW_OK;
 }

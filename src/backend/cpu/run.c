@@ -33,7 +33,8 @@ float *tw_scratch_take(tw_backend_state *s, size_t n) {
 typedef struct product_job {
     const tw_kernels *kernels;
     tw_gemm gemm;
-    tw_gemm_i8 gemm_i8; /* of int8 weights: its b is not NULL */
+    tw_gemm_narrow gemm_narrow;
+    const tw_narrow *narrow; /* NULL: f32 */
     size_t row_chunk, n_row_chunks;
     size_t panel_chunk, n_panels;
 } product_job;
@@ -43,8 +44,8 @@ static void product_task(void *arg, int index) {
     size_t row = (size_t)index % job->n_row_chunks, group = (size_t)index / job->n_row_chunks;
     size_t m0 = row * job->row_chunk, m1 = TW_MIN(m0 + job->row_chunk, job->gemm.m);
     size_t p0 = group * job->panel_chunk, p1 = TW_MIN(p0 + job->panel_chunk, job->n_panels);
-    if (job->gemm_i8.b)
-        job->kernels->gemm_i8(&job->gemm_i8, m0, m1, p0, p1);
+    if (job->narrow)
+        job->narrow->gemm(&job->gemm_narrow, m0, m1, p0, p1);
     else
         job->kernels->gemm_f32(&job->gemm, m0, m1, p0, p1);
 }
@@ -71,26 +72,28 @@ static void split(product_job *job, size_t n_threads) {
 enum { QUANTIZED_ROWS = 16 };
 
 typedef struct quantize_job {
-    const tw_kernels *kernels;
-    const tw_product *product;
+    const tw_narrow *narrow;
+    const float *x, *smooth;
+    size_t ldx, rows, k;
+    unsigned char *out;
 } quantize_job;
 
 static void quantize_task(void *arg, int index) {
-    const quantize_job *job = arg;
-    const tw_product *p = job->product;
-    size_t i = (size_t)index * QUANTIZED_ROWS, rows = TW_MIN(p->m - i, (size_t)QUANTIZED_ROWS);
-    unsigned char *out = (unsigned char *)p->quantized + i * job->kernels->row_i8(p->w->k);
-    job->kernels->quantize_i8(p->a + i * p->lda, p->lda, p->w->smooth, rows, p->w->k, out);
+    const quantize_job *j = arg;
+    size_t i = (size_t)index * QUANTIZED_ROWS, rows = TW_MIN(j->rows - i, (size_t)QUANTIZED_ROWS);
+    j->narrow->quantize(j->x + i * j->ldx, j->ldx, j->smooth, rows, j->k,
+                        j->out + i * j->narrow->row(j->k));
+}
+
+void tw_run_quantize(tw_backend_state *s, const tw_narrow *narrow, const float *x, size_t ldx,
+                     const float *smooth, size_t rows, size_t k, float *out) {
+    quantize_job job = {narrow, x, smooth, ldx, rows, k, (unsigned char *)out};
+    tw_pool_run(s->pool, quantize_task, &job, (int)ceil_div(rows, QUANTIZED_ROWS));
 }
 
 size_t tw_quantized_room(const tw_backend_state *s, size_t m, size_t k) {
-    if (s->weights->n_i8 == 0) return 0;
-    return tw_scratch_room((m * s->kernels->row_i8(k) + sizeof(float) - 1) / sizeof(float));
-}
-
-static void quantize(tw_backend_state *s, const tw_product *p) {
-    quantize_job job = {s->kernels, p};
-    tw_pool_run(s->pool, quantize_task, &job, (int)ceil_div(p->m, QUANTIZED_ROWS));
+    const tw_narrow *narrow = s->weights->narrow;
+    return narrow ? tw_scratch_room(m * narrow->row(k) / sizeof(float)) : 0;
 }
 
 /* --------------------------------------------------------------------------------- product */
@@ -115,9 +118,11 @@ void tw_run_product(tw_backend_state *s, const tw_product *p) {
         .n_panels = ceil_div(p->w->n, kernels->nr),
     };
     if (p->m == 0) return;
-    if (p->w->packed_i8) {
-        quantize(s, p);
-        job.gemm_i8 = (tw_gemm_i8){(const unsigned char *)p->quantized, p->w->packed_i8, job.gemm};
+    job.narrow = p->w->narrow;
+    if (job.narrow) {
+        tw_run_quantize(s, job.narrow, p->a, p->lda, p->w->smooth, p->m, p->w->k, p->quantized);
+        job.gemm_narrow =
+            (tw_gemm_narrow){(const unsigned char *)p->quantized, p->w->packed, job.gemm};
     }
     split(&job, (size_t)tw_pool_threads(s->pool));
     size_t n_tasks = job.n_row_chunks * ceil_div(job.n_panels, job.panel_chunk);

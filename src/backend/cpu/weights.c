@@ -1,135 +1,22 @@
 /* From the mapped model file to packed matrices, once; shared by clones. */
+#include "backend/cpu/packing.h"
 #include "backend/cpu/smooth.h"
 
-#include "base/file.h"
 #include "base/pool.h"
-#include "base/size.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct loader {
-    tw_weights *weights;
-    tw_pool *pool;
-    const tw_kernels *kernels;
-    bool i8; /* matrices of transformer blocks become int8 */
-    tw_error *err;
-} loader;
-
-/* Memory that the weights own. */
-static tw_status own(loader *l, size_t n_floats, float **out) {
-    tw_weights *w = l->weights;
-    if (w->n_owned == w->capacity_owned) {
-        size_t grown = w->capacity_owned ? 2 * w->capacity_owned : 64;
-        void **p = realloc(w->owned, grown * sizeof *p);
-        if (!p) return tw_fail_no_memory(l->err, grown * sizeof *p);
-        w->owned = p;
-        w->capacity_owned = grown;
-    }
-    size_t bytes;
-    void *memory = NULL;
-    if (!tw_mul_size(n_floats, sizeof(float), &bytes) || posix_memalign(&memory, 64, bytes) != 0)
-        return tw_fail_no_memory(l->err, n_floats * sizeof(float));
-    w->owned[w->n_owned++] = memory;
-    *out = memory;
-    return TW_OK;
-}
-
-/* A small tensor as f32, or NULL for an absent one. */
-static tw_status load_floats(loader *l, const tw_tensor *t, float **out) {
-    *out = NULL;
-    if (!t->data) return TW_OK;
-    TW_TRY(own(l, tw_tensor_elements(t), out));
-    tw_tensor_to_f32(t, *out);
-    return TW_OK;
-}
-
-/* Room for a packed matrix, in floats. */
-static size_t packed_floats(const tw_kernels *k, bool i8, size_t rows, size_t columns) {
-    size_t panels = (rows + k->nr - 1) / k->nr;
-    return i8 ? panels * k->panel_i8(columns) / sizeof(float) : panels * k->nr * columns;
-}
-
-/* Memory for the packed matrix `to`, whose n and k are set. */
-static tw_status own_packed(loader *l, bool i8, tw_matrix *to) {
-    float *memory;
-    TW_TRY(own(l, packed_floats(l->kernels, i8, to->n, to->k), &memory));
-    if (i8)
-        to->packed_i8 = (unsigned char *)memory;
-    else
-        to->packed = memory;
-    l->weights->n_i8 += i8;
-    return TW_OK;
-}
-
-/* ------------------------------------------------------------------------------- packing */
-
-/* Rewrites [begin, begin + n) rows of a matrix before packing (batch norm, reordering). */
-typedef void (*row_filter)(const void *context, size_t begin, size_t n, size_t k, float *rows);
-
-typedef struct pack_job {
-    const tw_kernels *kernels;
-    const tw_tensor *weight;
-    size_t n, k;
-    row_filter filter;
-    const void *context;
-    const tw_matrix *to;
-    atomic_bool out_of_memory;
-} pack_job;
-
-/* Panels a task packs. */
-enum { PACK_PANELS = 8 };
-
-static void pack_task(void *arg, int index) {
-    pack_job *job = arg;
-    size_t nr = job->kernels->nr, p0 = (size_t)index * PACK_PANELS;
-    size_t r0 = p0 * nr, rows = TW_MIN(PACK_PANELS * nr, job->n - r0);
-    float *block = malloc(rows * job->k * sizeof *block);
-    if (!block) {
-        atomic_store(&job->out_of_memory, true);
-        return;
-    }
-    tw_tensor_to_f32_range(job->weight, r0 * job->k, rows * job->k, block);
-    if (job->filter) job->filter(job->context, r0, rows, job->k, block);
-    size_t panels = (rows + nr - 1) / nr;
-    if (job->to->packed_i8)
-        job->kernels->pack_i8(block, job->k, rows, job->k, 0, panels,
-                              job->to->packed_i8 + p0 * job->kernels->panel_i8(job->k));
-    else
-        job->kernels->pack_f32(block, job->k, rows, job->k, 0, panels,
-                               job->to->packed + p0 * job->k * nr);
-    free(block);
-}
-
-/* Packs `weight`, viewed as [n, k] of `to`, to its memory, and gives its file pages back. */
-static tw_status pack(loader *l, const tw_tensor *weight, row_filter filter, const void *context,
-                      const tw_matrix *to) {
-    size_t n = to->n, k = to->k;
-    pack_job job = {l->kernels, weight, n, k, filter, context, to, false};
-    size_t panels = (n + l->kernels->nr - 1) / l->kernels->nr;
-    tw_pool_run(l->pool, pack_task, &job, (int)((panels + PACK_PANELS - 1) / PACK_PANELS));
-    if (atomic_load(&job.out_of_memory))
-        return tw_fail_no_memory(l->err, PACK_PANELS * l->kernels->nr * k * sizeof(float));
-    tw_drop_pages(weight->data, n * k * tw_dtype_bytes(weight->dtype));
-    return TW_OK;
-}
-
-static tw_status load_linear(loader *l, const tw_linear_weights *from, tw_matrix *to) {
-    *to = (tw_matrix){.n = (size_t)from->weight.shape[0], .k = (size_t)from->weight.shape[1]};
-    TW_TRY(own_packed(l, false, to));
-    TW_TRY(pack(l, &from->weight, NULL, NULL, to));
-    return load_floats(l, &from->bias, &to->bias);
-}
-
-static tw_status load_plain(loader *l, const tw_tensor *weight, tw_matrix *to) {
+static tw_status load_plain(tw_loader *l, const tw_narrow *narrow, const tw_tensor *weight,
+                            tw_matrix *to) {
     tw_linear_weights linear = {.weight = *weight};
-    return load_linear(l, &linear, to);
+    return tw_load_linear(l, narrow, &linear, to);
 }
 
-static tw_status load_norm(loader *l, const tw_norm_weights *from, tw_norm *to) {
-    TW_TRY(load_floats(l, &from->gamma, &to->gamma));
-    return load_floats(l, &from->beta, &to->beta);
+static tw_status load_norm(tw_loader *l, const tw_norm_weights *from, tw_norm *to) {
+    TW_TRY(tw_load_floats(l, &from->gamma, &to->gamma));
+    return tw_load_floats(l, &from->beta, &to->beta);
 }
 
 /* ---------------------------------------------------------------------------- transformer */
@@ -153,51 +40,50 @@ typedef struct group {
 } group;
 
 /* What columns of A are multiplied by, shared by the group; NULL: none stands out. */
-static tw_status find_smooth(loader *l, const group *g, size_t k, float **out) {
+static tw_status find_smooth(tw_loader *l, const group *g, size_t k, float **out) {
     float *columns = calloc(k, sizeof *columns);
     if (!columns) return tw_fail_no_memory(l->err, k * sizeof *columns);
     tw_status status = TW_OK;
     for (int i = 0; i < g->n_parts; i++)
         TW_CHECK(tw_survey(l->pool, &g->parts[i]->weight, g->to[i]->bias, g->norm, columns,
                            i + 1 == g->n_parts ? g->out : NULL, l->err));
-    TW_CHECK(own(l, k, out));
+    TW_CHECK(tw_own(l, k, out));
     if (!tw_smooth(columns, g->in, k, *out)) *out = NULL;
 done:
     free(columns);
     return status;
 }
 
-/* As the loader's precision says. */
-static tw_status load_group(loader *l, const group *g) {
+/* Packed for `narrow` of the loader's blocks. */
+static tw_status load_group(tw_loader *l, const group *g) {
     size_t n = (size_t)g->parts[0]->weight.shape[0], k = (size_t)g->parts[0]->weight.shape[1];
-    bool i8 = l->i8;
+    bool i8 = l->blocks == &l->kernels->i8;
     if (i8 && k >= TW_I8_MAX_K)
         return tw_fail(l->err, TW_ERR_UNSUPPORTED,
                        "precision int8: a matrix of %zu columns, at most %d", k, TW_I8_MAX_K - 1);
     size_t panels = (n + l->kernels->nr - 1) / l->kernels->nr;
-    tw_matrix all = {.n = (size_t)g->n_parts * panels * l->kernels->nr, .k = k};
+    size_t room = tw_packed_floats(l->kernels, l->blocks, n, k);
+    tw_matrix all = {
+        .narrow = l->blocks, .n = (size_t)g->n_parts * panels * l->kernels->nr, .k = k};
     float *smooth = NULL;
-    TW_TRY(own_packed(l, i8, &all));
-    TW_TRY(own(l, (size_t)g->n_parts * n, &all.bias));
+    TW_TRY(tw_own_packed(l, &all));
+    TW_TRY(tw_own(l, (size_t)g->n_parts * n, &all.bias));
     for (int i = 0; i < g->n_parts; i++) {
-        size_t room = packed_floats(l->kernels, i8, n, k), at = (size_t)i;
-        *g->to[i] = (tw_matrix){.n = n, .k = k, .bias = all.bias + at * n};
-        if (i8)
-            g->to[i]->packed_i8 = all.packed_i8 + at * room * sizeof(float);
-        else
-            g->to[i]->packed = all.packed + at * room;
+        size_t at = (size_t)i;
+        *g->to[i] = (tw_matrix){.narrow = l->blocks, .n = n, .k = k, .bias = all.bias + at * n};
+        g->to[i]->packed = (float *)all.packed + at * room;
         tw_tensor_to_f32(&g->parts[i]->bias, g->to[i]->bias);
     }
     if (i8 && g->in) TW_TRY(find_smooth(l, g, k, &smooth));
     for (int i = 0; i < g->n_parts; i++) {
         g->to[i]->smooth = smooth;
-        TW_TRY(pack(l, &g->parts[i]->weight, smooth ? divide_columns : NULL, smooth, g->to[i]));
+        TW_TRY(tw_pack(l, &g->parts[i]->weight, smooth ? divide_columns : NULL, smooth, g->to[i]));
     }
     return TW_OK;
 }
 
 /* The matrices of one block, whose attention and MLP read what these norms made. */
-static tw_status load_products(loader *l, const tw_block_weights *from, const tw_norm *attention,
+static tw_status load_products(tw_loader *l, const tw_block_weights *from, const tw_norm *attention,
                                const tw_norm *mlp, tw_block *to) {
     size_t w = (size_t)from->q.weight.shape[1];
     float *in = malloc(2 * w * sizeof *in), *values = in + w;
@@ -220,10 +106,10 @@ done:
 }
 
 /* `before` is the LayerNorm in front of post-norm blocks; NULL: these are pre-norm. */
-static tw_status load_blocks(loader *l, const tw_block_weights *from, int32_t n,
+static tw_status load_blocks(tw_loader *l, const tw_block_weights *from, int32_t n,
                              const tw_norm *before, tw_block **out) {
     float *memory;
-    TW_TRY(own(l, (size_t)n * sizeof(tw_block) / sizeof(float) + 1, &memory));
+    TW_TRY(tw_own(l, (size_t)n * sizeof(tw_block) / sizeof(float) + 1, &memory));
     tw_block *blocks = (tw_block *)(void *)memory;
     memset(blocks, 0, (size_t)n * sizeof *blocks);
     for (int32_t i = 0; i < n; i++) {
@@ -237,7 +123,7 @@ static tw_status load_blocks(loader *l, const tw_block_weights *from, int32_t n,
     return TW_OK;
 }
 
-static tw_status load_vit(loader *l, const tw_model *model, tw_vit *vit) {
+static tw_status load_vit(tw_loader *l, const tw_model *model, tw_vit *vit) {
     const tw_vision_weights *v = &model->vision;
     size_t w = (size_t)model->arch.vision.width;
     /* Viewed as [W, 3*p*p]: the file's tensor is in C order. */
@@ -245,35 +131,35 @@ static tw_status load_vit(loader *l, const tw_model *model, tw_vit *vit) {
     patch.n_dims = 2;
     patch.shape[1] = v->patch.shape[1] * v->patch.shape[2] * v->patch.shape[3];
     tw_tensor_set_c_order(&patch);
-    TW_TRY(load_plain(l, &patch, &vit->patch));
+    TW_TRY(load_plain(l, NULL, &patch, &vit->patch));
     float *position;
-    TW_TRY(load_floats(l, &v->class_row, &vit->class_row));
-    TW_TRY(load_floats(l, &v->position, &position));
+    TW_TRY(tw_load_floats(l, &v->class_row, &vit->class_row));
+    TW_TRY(tw_load_floats(l, &v->position, &position));
     for (size_t i = 0; i < w; i++)
         vit->class_row[i] += position[i];
     vit->position = position + w;
     TW_TRY(load_norm(l, &v->pre, &vit->pre));
     TW_TRY(load_norm(l, &v->post, &vit->post));
     TW_TRY(load_blocks(l, v->blocks, model->arch.vision.n_layers, NULL, &vit->blocks));
-    return v->projection.data ? load_plain(l, &v->projection, &vit->projection) : TW_OK;
+    return v->projection.data ? load_plain(l, NULL, &v->projection, &vit->projection) : TW_OK;
 }
 
-static tw_status load_bert(loader *l, const tw_model *model, tw_bert *bert) {
+static tw_status load_bert(tw_loader *l, const tw_model *model, tw_bert *bert) {
     const tw_text_weights *t = &model->text;
-    TW_TRY(load_floats(l, &t->position, &bert->position));
+    TW_TRY(tw_load_floats(l, &t->position, &bert->position));
     tw_tensor type = tw_tensor_rows(&t->type, 0, 1);
-    TW_TRY(load_floats(l, &type, &bert->type));
+    TW_TRY(tw_load_floats(l, &type, &bert->type));
     TW_TRY(load_norm(l, &t->embed_norm, &bert->embed_norm));
     TW_TRY(load_blocks(l, t->blocks, model->arch.text.n_layers, &bert->embed_norm, &bert->blocks));
-    return load_plain(l, &t->projection, &bert->projection);
+    return load_plain(l, NULL, &t->projection, &bert->projection);
 }
 
-static tw_status load_clip_text(loader *l, const tw_model *model, tw_clip_text *text) {
+static tw_status load_clip_text(tw_loader *l, const tw_model *model, tw_clip_text *text) {
     const tw_text_weights *t = &model->text;
-    TW_TRY(load_floats(l, &t->position, &text->position));
+    TW_TRY(tw_load_floats(l, &t->position, &text->position));
     TW_TRY(load_norm(l, &t->final_norm, &text->final));
     TW_TRY(load_blocks(l, t->blocks, model->arch.text.n_layers, NULL, &text->blocks));
-    return load_plain(l, &t->projection, &text->projection);
+    return load_plain(l, NULL, &t->projection, &text->projection);
 }
 
 /* --------------------------------------------------------------------------------- ResNet */
@@ -298,13 +184,16 @@ static void fold_rows(const void *p, size_t begin, size_t n, size_t k, float *ro
 
 /* bn(conv(x)) = conv'(x) + bias with w' = w * s, bias = beta - mean * s, s = gamma / sqrt(var +
  * eps). */
-static tw_status load_conv(loader *l, const tw_conv_bn_weights *from, float eps, tw_conv *to) {
+static tw_status load_conv(tw_loader *l, const tw_narrow *narrow, const tw_conv_bn_weights *from,
+                           float eps, tw_conv *to) {
     size_t o = (size_t)from->weight.shape[0], channels = (size_t)from->weight.shape[1];
     size_t area = (size_t)(from->weight.shape[2] * from->weight.shape[3]), k = channels * area;
     to->kernel = (int)from->weight.shape[2];
-    to->matrix = (tw_matrix){.n = o, .k = k};
-    TW_TRY(own_packed(l, false, &to->matrix));
-    TW_TRY(own(l, o, &to->matrix.bias));
+    /* Of an odd number of channels, pixels are no whole rows in bf16. */
+    if (channels % 2 != 0) narrow = NULL;
+    to->matrix = (tw_matrix){.narrow = narrow, .n = o, .k = k};
+    TW_TRY(tw_own_packed(l, &to->matrix));
+    TW_TRY(tw_own(l, o, &to->matrix.bias));
     float *bn = malloc(4 * o * sizeof *bn), *copy = malloc(o * k * sizeof *copy);
     double *scale = malloc(o * sizeof *scale);
     tw_status status = TW_OK;
@@ -320,7 +209,7 @@ static tw_status load_conv(loader *l, const tw_conv_bn_weights *from, float eps,
         to->matrix.bias[i] = (float)((double)bn[o + i] - (double)bn[2 * o + i] * scale[i]);
     }
     fold_context context = {scale, channels, area, copy};
-    status = pack(l, &from->weight, fold_rows, &context, &to->matrix);
+    status = tw_pack(l, &from->weight, fold_rows, &context, &to->matrix);
 done:
     free(bn);
     free(copy);
@@ -328,34 +217,34 @@ done:
     return status;
 }
 
-static tw_status load_bottleneck(loader *l, const tw_bottleneck_weights *from, float eps,
+static tw_status load_bottleneck(tw_loader *l, const tw_bottleneck_weights *from, float eps,
                                  tw_bottleneck *to) {
     to->stride = from->stride;
     to->has_down = from->down.weight.data != NULL;
-    TW_TRY(load_conv(l, &from->conv1, eps, &to->conv1));
-    TW_TRY(load_conv(l, &from->conv2, eps, &to->conv2));
-    TW_TRY(load_conv(l, &from->conv3, eps, &to->conv3));
-    return to->has_down ? load_conv(l, &from->down, eps, &to->down) : TW_OK;
+    TW_TRY(load_conv(l, l->resnet, &from->conv1, eps, &to->conv1));
+    TW_TRY(load_conv(l, l->resnet, &from->conv2, eps, &to->conv2));
+    TW_TRY(load_conv(l, l->resnet, &from->conv3, eps, &to->conv3));
+    return to->has_down ? load_conv(l, l->resnet, &from->down, eps, &to->down) : TW_OK;
 }
 
-static tw_status load_resnet(loader *l, const tw_model *model, tw_resnet *net) {
+static tw_status load_resnet(tw_loader *l, const tw_model *model, tw_resnet *net) {
     const tw_vision_weights *v = &model->vision;
     const tw_vision_config *c = &model->arch.vision;
     for (int i = 0; i < 3; i++)
-        TW_TRY(load_conv(l, &v->stem[i], c->norm_eps, &net->stem[i]));
+        TW_TRY(load_conv(l, NULL, &v->stem[i], c->norm_eps, &net->stem[i]));
     for (int i = 0; i < 4; i++)
         net->n_blocks += (size_t)c->stages[i];
     float *memory;
-    TW_TRY(own(l, net->n_blocks * sizeof(tw_bottleneck) / sizeof(float) + 1, &memory));
+    TW_TRY(tw_own(l, net->n_blocks * sizeof(tw_bottleneck) / sizeof(float) + 1, &memory));
     net->blocks = (tw_bottleneck *)(void *)memory;
     memset(net->blocks, 0, net->n_blocks * sizeof *net->blocks);
     for (size_t i = 0; i < net->n_blocks; i++)
         TW_TRY(load_bottleneck(l, &v->bottlenecks[i], c->norm_eps, &net->blocks[i]));
-    TW_TRY(load_floats(l, &v->position, &net->position));
-    TW_TRY(load_linear(l, &v->pool_q, &net->q));
-    TW_TRY(load_linear(l, &v->pool_k, &net->k));
-    TW_TRY(load_linear(l, &v->pool_v, &net->v));
-    return load_linear(l, &v->pool_out, &net->out);
+    TW_TRY(tw_load_floats(l, &v->position, &net->position));
+    TW_TRY(tw_load_linear(l, l->resnet, &v->pool_q, &net->q));
+    TW_TRY(tw_load_linear(l, l->resnet, &v->pool_k, &net->k));
+    TW_TRY(tw_load_linear(l, l->resnet, &v->pool_v, &net->v));
+    return tw_load_linear(l, NULL, &v->pool_out, &net->out);
 }
 
 /* ----------------------------------------------------------------------------------- whole */
@@ -365,7 +254,9 @@ tw_status tw_weights_load(const tw_model *model, tw_pool *pool, const tw_kernels
     tw_weights *w = calloc(1, sizeof *w);
     if (!w) return tw_fail_no_memory(err, sizeof *w);
     atomic_init(&w->n_users, 1);
-    loader l = {w, pool, kernels, options->precision == TW_I8, err};
+    tw_loader l = {.weights = w, .pool = pool, .kernels = kernels, .err = err};
+    if (options->precision == TW_I8) l.blocks = &kernels->i8;
+    if (options->precision == TW_BF16) l.blocks = l.resnet = &kernels->bf16;
     w->has_vision = model->arch.vision.kind != TW_VISION_NONE && !options->text_only;
     w->has_text = model->arch.text.kind != TW_TEXT_NONE && !options->vision_only;
     tw_status status = TW_OK;

@@ -83,6 +83,12 @@ static inline vi i_dot(vi s, vi a, vi b) {
     return vaddq_s32(s, vpaddq_s32(low, vmull_high_s16(x, y)));
 }
 static inline void i_store_bytes(void *p, vi a) { vst1_s16(p, vmovn_s32(a)); }
+static inline vf i_first(const void *p) {
+    return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_u8(vld1q_u8(p)), 16));
+}
+static inline vf i_second(const void *p) {
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_u8(vld1q_u8(p)), vdupq_n_u32(0xFFFF0000u)));
+}
 /* clang-format on */
 
 #include "kernels/simd/kernels.inc.h"

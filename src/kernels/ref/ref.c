@@ -4,6 +4,8 @@
  * value but for rare ties. Activations and exponentials are libm's, in double. */
 #include "kernels/kernels.h"
 
+#include "tensor/tensor.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -122,13 +124,70 @@ static double dot_i8(const unsigned char *row, const unsigned char *panel, size_
     return (double)scale_a * (double)scale_b * (double)sum;
 }
 
-static void gemm_i8(const tw_gemm_i8 *g, size_t m_begin, size_t m_end, size_t panel_begin,
+static void gemm_i8(const tw_gemm_narrow *g, size_t m_begin, size_t m_end, size_t panel_begin,
                     size_t panel_end) {
     for (size_t i = m_begin; i < m_end; i++)
         for (size_t j = panel_begin * NR; j < panel_end * NR && j < g->to.n; j++)
             finish(&g->to, i, j,
                    dot_i8(g->a + i * row_i8(g->to.k), g->b + j / NR * panel_i8(g->to.k), j % NR,
                           g->to.k));
+}
+
+/* bf16: a panel is [k][NR]. */
+static size_t row_bf16(size_t k) {
+    return (k + 1) / 2 * 2 * sizeof(uint16_t);
+}
+static size_t panel_bf16(size_t k) {
+    return k * NR * sizeof(uint16_t);
+}
+
+static void pack_bf16(const float *w, size_t ldw, size_t n, size_t k, size_t panel_begin,
+                      size_t panel_end, unsigned char *packed) {
+    for (size_t j = panel_begin * NR; j < panel_end * NR; j++)
+        for (size_t p = 0; p < k; p++) {
+            uint16_t b = j < n ? tw_f32_to_bf16(w[j * ldw + p]) : 0;
+            memcpy(packed + j / NR * panel_bf16(k) + (p * NR + j % NR) * sizeof b, &b, sizeof b);
+        }
+}
+
+static void pack_stored_bf16(const unsigned char *w, size_t n, size_t k, size_t panel_begin,
+                             size_t panel_end, unsigned char *packed) {
+    for (size_t j = panel_begin * NR; j < panel_end * NR; j++)
+        for (size_t p = 0; p < k; p++) {
+            uint16_t b = 0;
+            if (j < n) memcpy(&b, w + (j * k + p) * sizeof b, sizeof b);
+            memcpy(packed + j / NR * panel_bf16(k) + (p * NR + j % NR) * sizeof b, &b, sizeof b);
+        }
+}
+
+static void round_bf16(const float *x, size_t ldx, const float *m, size_t rows, size_t k,
+                       unsigned char *out) {
+    memset(out, 0, rows * row_bf16(k));
+    for (size_t i = 0; i < rows; i++)
+        for (size_t p = 0; p < k; p++) {
+            uint16_t a = tw_f32_to_bf16(m ? x[i * ldx + p] * m[p] : x[i * ldx + p]);
+            memcpy(out + i * row_bf16(k) + p * sizeof a, &a, sizeof a);
+        }
+}
+
+static double dot_bf16(const unsigned char *row, const unsigned char *panel, size_t j, size_t k) {
+    double sum = 0;
+    for (size_t p = 0; p < k; p++) {
+        uint16_t a, b;
+        memcpy(&a, row + p * sizeof a, sizeof a);
+        memcpy(&b, panel + (p * NR + j) * sizeof b, sizeof b);
+        sum += (double)tw_bf16_to_f32(a) * (double)tw_bf16_to_f32(b);
+    }
+    return sum;
+}
+
+static void gemm_bf16(const tw_gemm_narrow *g, size_t m_begin, size_t m_end, size_t panel_begin,
+                      size_t panel_end) {
+    for (size_t i = m_begin; i < m_end; i++)
+        for (size_t j = panel_begin * NR; j < panel_end * NR && j < g->to.n; j++)
+            finish(&g->to, i, j,
+                   dot_bf16(g->a + i * row_bf16(g->to.k), g->b + j / NR * panel_bf16(g->to.k),
+                            j % NR, g->to.k));
 }
 
 static void layer_norm_f32(const float *x, size_t ldx, const float *gamma, const float *beta,
@@ -210,11 +269,9 @@ const tw_kernels tw_kernels_ref = {
     .mr = 1,
     .pack_f32 = pack_f32,
     .gemm_f32 = gemm_f32,
-    .row_i8 = row_i8,
-    .panel_i8 = panel_i8,
-    .pack_i8 = pack_i8,
-    .quantize_i8 = quantize_i8,
-    .gemm_i8 = gemm_i8,
+    .i8 = {"", row_i8, panel_i8, pack_i8, quantize_i8, gemm_i8},
+    .bf16 = {"summed in f64, ", row_bf16, panel_bf16, pack_bf16, round_bf16, gemm_bf16},
+    .pack_stored_bf16 = pack_stored_bf16,
     .layer_norm_f32 = layer_norm_f32,
     .attention_f32 = attention_f32,
     .attention_scratch = attention_scratch,

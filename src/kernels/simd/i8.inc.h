@@ -198,7 +198,7 @@ static void tile_of_i8(size_t rows, const tile_i8 *job) {
 }
 
 /* One panel's columns of up to BLOCK_ROWS rows. The first tile fetches the next panel. */
-static void panel_of_i8(const tw_gemm_i8 *g, size_t row, size_t rows, size_t panel,
+static void panel_of_i8(const tw_gemm_narrow *g, size_t row, size_t rows, size_t panel,
                         const unsigned char *next) {
     _Alignas(64) float t[BLOCK_ROWS * NR];
     size_t n_tiles = ceil_div(rows, MR), height = rows / n_tiles, higher = rows % n_tiles;
@@ -216,7 +216,7 @@ static void panel_of_i8(const tw_gemm_i8 *g, size_t row, size_t rows, size_t pan
     finish_block(&g->to, row, rows, panel * NR, min_size(g->to.n - panel * NR, NR), t, NR);
 }
 
-static void gemm_i8(const tw_gemm_i8 *g, size_t m_begin, size_t m_end, size_t panel_begin,
+static void gemm_i8(const tw_gemm_narrow *g, size_t m_begin, size_t m_end, size_t panel_begin,
                     size_t panel_end) {
     size_t m = m_end - m_begin, n_blocks = ceil_div(m, BLOCK_ROWS);
     for (size_t block = 0; block < n_blocks; block++) {

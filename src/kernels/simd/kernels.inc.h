@@ -21,6 +21,13 @@
  *   i_store_bytes(p, a)   the lanes, 0..255, as VL activations of A_BYTES
  *   i_from(v) v_from(i)   to the nearest integer, ties to even; to the nearest float
  *
+ * With BF16_PAIRS, an instruction for products of bf16:
+ *   vb                    a vector of VL pairs of bf16; b_load(p)
+ *   b_pair(p)             4 bytes of memory in every lane
+ *   b_dot(s, a, b)        s + the two products of a lane's pairs, the second pair first
+ * Without it, their products are made in f32:
+ *   i_first(p) i_second(p)  the first or second of VL pairs of bf16, as f32
+ *
  * All functions are static: nothing but the table leaves the translation unit. */
 #include "kernels/kernels.h"
 
@@ -49,6 +56,7 @@ static size_t ceil_div(size_t a, size_t b) {
 #include "kernels/simd/pack.inc.h"
 #include "kernels/simd/gemm.inc.h"
 #include "kernels/simd/i8.inc.h"
+#include "kernels/simd/bf16.inc.h"
 #include "kernels/simd/attention.inc.h"
 #include "kernels/simd/rows.inc.h"
 /* clang-format on */
@@ -59,11 +67,9 @@ const tw_kernels TABLE = {
     .mr = MR,
     .pack_f32 = pack_f32,
     .gemm_f32 = gemm_f32,
-    .row_i8 = row_i8,
-    .panel_i8 = panel_i8,
-    .pack_i8 = pack_i8,
-    .quantize_i8 = quantize_i8,
-    .gemm_i8 = gemm_i8,
+    .i8 = {"", row_i8, panel_i8, pack_i8, quantize_i8, gemm_i8},
+    .bf16 = {BF16_NOTE, row_bf16, panel_bf16, pack_bf16, round_bf16, gemm_bf16},
+    .pack_stored_bf16 = pack_stored_bf16,
     .layer_norm_f32 = layer_norm_f32,
     .attention_f32 = attention_f32,
     .attention_scratch = attention_scratch,

@@ -98,6 +98,12 @@ static inline vi i_weights(const void *p) { return _mm256_cvtepi8_epi16(_mm_load
 static inline vi i_dot(vi s, vi a, vi b) { return _mm256_add_epi32(s, _mm256_madd_epi16(a, b)); }
 static inline void i_store_bytes(void *p, vi a) { _mm_storeu_si128(p, i_halves(a)); }
 #endif
+static inline vf i_first(const void *p) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(p), 16));
+}
+static inline vf i_second(const void *p) {
+    return _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(p), _mm256_set1_epi32(-65536)));
+}
 /* clang-format on */
 
 #include "kernels/simd/kernels.inc.h"

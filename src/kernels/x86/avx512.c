@@ -1,6 +1,6 @@
-/* AVX-512 F, BW, VL, DQ: 16 lanes, 32 registers. avx512vnni.c compiles it once more with TW_VNNI.
- * The tests compile this file a second time with
- * the intrinsics emulated; that build defines TW_EMULATED and brings its own. */
+/* AVX-512 F, BW, VL, DQ: 16 lanes, 32 registers. avx512vnni.c compiles it once more with TW_VNNI,
+ * avx512bf16.c with BF16_PAIRS too. The tests compile this file again with the intrinsics emulated;
+ * those builds define TW_EMULATED and bring their own. */
 #ifndef TW_EMULATED
 #include <immintrin.h>
 #endif
@@ -94,6 +94,19 @@ static inline void i_store_bytes(void *p, vi a) { _mm_storeu_si128(p, _mm512_cvt
 static inline vi i_weights(const void *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256(p)); }
 static inline vi i_dot(vi s, vi a, vi b) { return _mm512_add_epi32(s, _mm512_madd_epi16(a, b)); }
 static inline void i_store_bytes(void *p, vi a) { _mm256_storeu_si256(p, _mm512_cvtepi32_epi16(a)); }
+#endif
+#ifdef BF16_PAIRS
+typedef __m512bh vb;
+static inline vb b_load(const void *p) { return (vb)_mm512_loadu_si512(p); }
+static inline vb b_pair(const void *p) { return (vb)i_four(p); }
+static inline vf b_dot(vf s, vb a, vb b) { return _mm512_dpbf16_ps(s, a, b); }
+#else
+static inline vf i_first(const void *p) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16));
+}
+static inline vf i_second(const void *p) {
+    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32(-65536)));
+}
 #endif
 /* clang-format on */
 

@@ -1,0 +1,122 @@
+#include "backend/cpu/packing.h"
+
+#include "base/file.h"
+#include "base/pool.h"
+#include "base/size.h"
+
+#include <stdlib.h>
+
+tw_status tw_own(tw_loader *l, size_t n_floats, float **out) {
+    tw_weights *w = l->weights;
+    if (w->n_owned == w->capacity_owned) {
+        size_t grown = w->capacity_owned ? 2 * w->capacity_owned : 64;
+        void **p = realloc(w->owned, grown * sizeof *p);
+        if (!p) return tw_fail_no_memory(l->err, grown * sizeof *p);
+        w->owned = p;
+        w->capacity_owned = grown;
+    }
+    size_t bytes;
+    void *memory = NULL;
+    if (!tw_mul_size(n_floats, sizeof(float), &bytes) || posix_memalign(&memory, 64, bytes) != 0)
+        return tw_fail_no_memory(l->err, n_floats * sizeof(float));
+    w->owned[w->n_owned++] = memory;
+    *out = memory;
+    return TW_OK;
+}
+
+tw_status tw_load_floats(tw_loader *l, const tw_tensor *t, float **out) {
+    *out = NULL;
+    if (!t->data) return TW_OK;
+    TW_TRY(tw_own(l, tw_tensor_elements(t), out));
+    tw_tensor_to_f32(t, *out);
+    return TW_OK;
+}
+
+size_t tw_packed_floats(const tw_kernels *k, const tw_narrow *narrow, size_t n, size_t columns) {
+    size_t panels = (n + k->nr - 1) / k->nr;
+    return narrow ? panels * narrow->panel(columns) / sizeof(float) : panels * k->nr * columns;
+}
+
+tw_status tw_own_packed(tw_loader *l, tw_matrix *to) {
+    float *memory;
+    TW_TRY(tw_own(l, tw_packed_floats(l->kernels, to->narrow, to->n, to->k), &memory));
+    to->packed = memory;
+    if (to->narrow) l->weights->narrow = to->narrow;
+    return TW_OK;
+}
+
+/* ------------------------------------------------------------------------------- packing */
+
+typedef struct pack_job {
+    const tw_kernels *kernels;
+    const tw_tensor *weight;
+    size_t n, k;
+    tw_row_filter filter;
+    const void *context;
+    const tw_matrix *to;
+    bool stored; /* weight is bf16 as it is wanted */
+    atomic_bool out_of_memory;
+} pack_job;
+
+/* Panels a task packs. */
+enum { PACK_PANELS = 8 };
+
+static void pack_stored(const pack_job *job, size_t row, size_t rows, unsigned char *to) {
+    const unsigned char *from = (const unsigned char *)job->weight->data + row * job->k * 2;
+    size_t nr = job->kernels->nr;
+    job->kernels->pack_stored_bf16(from, rows, job->k, 0, (rows + nr - 1) / nr, to);
+}
+
+static void pack_floats(const pack_job *job, const float *block, size_t rows, void *to) {
+    const tw_narrow *narrow = job->to->narrow;
+    size_t panels = (rows + job->kernels->nr - 1) / job->kernels->nr;
+    if (narrow)
+        narrow->pack(block, job->k, rows, job->k, 0, panels, to);
+    else
+        job->kernels->pack_f32(block, job->k, rows, job->k, 0, panels, to);
+}
+
+static void pack_task(void *arg, int index) {
+    pack_job *job = arg;
+    size_t nr = job->kernels->nr, p0 = (size_t)index * PACK_PANELS;
+    size_t r0 = p0 * nr, rows = TW_MIN(PACK_PANELS * nr, job->n - r0);
+    float *to =
+        (float *)job->to->packed + tw_packed_floats(job->kernels, job->to->narrow, r0, job->k);
+    if (job->stored) {
+        pack_stored(job, r0, rows, (unsigned char *)to);
+        return;
+    }
+    float *block = malloc(rows * job->k * sizeof *block);
+    if (!block) {
+        atomic_store(&job->out_of_memory, true);
+        return;
+    }
+    tw_tensor_to_f32_range(job->weight, r0 * job->k, rows * job->k, block);
+    if (job->filter) job->filter(job->context, r0, rows, job->k, block);
+    pack_floats(job, block, rows, to);
+    free(block);
+}
+
+tw_status tw_pack(tw_loader *l, const tw_tensor *weight, tw_row_filter filter, const void *context,
+                  const tw_matrix *to) {
+    size_t n = to->n, k = to->k;
+    pack_job job = {l->kernels, weight, n, k, filter, context, to, false, false};
+    job.stored = to->narrow == &l->kernels->bf16 && weight->dtype == TW_BF16 && !filter &&
+                 tw_tensor_is_c_order(weight);
+    size_t panels = (n + l->kernels->nr - 1) / l->kernels->nr;
+    tw_pool_run(l->pool, pack_task, &job, (int)((panels + PACK_PANELS - 1) / PACK_PANELS));
+    if (atomic_load(&job.out_of_memory))
+        return tw_fail_no_memory(l->err, PACK_PANELS * l->kernels->nr * k * sizeof(float));
+    tw_drop_pages(weight->data, n * k * tw_dtype_bytes(weight->dtype));
+    return TW_OK;
+}
+
+tw_status tw_load_linear(tw_loader *l, const tw_narrow *narrow, const tw_linear_weights *from,
+                         tw_matrix *to) {
+    *to = (tw_matrix){.narrow = narrow};
+    to->n = (size_t)from->weight.shape[0];
+    to->k = (size_t)from->weight.shape[1];
+    TW_TRY(tw_own_packed(l, to));
+    TW_TRY(tw_pack(l, &from->weight, NULL, NULL, to));
+    return tw_load_floats(l, &from->bias, &to->bias);
+}
