@@ -72,8 +72,8 @@ check "it is said on standard error, too" says "openvino@nowhere: "
 run eval table $classes openvino@nowhere cpu --json
 check "and in JSON" both 'status_is 1' 'prints "{\"rows\": \[{\"row\": \"openvino@nowhere\", \"ran\": false, \"reason\": \"nowhere: "'
 # shellcheck disable=SC2086
-run eval table $classes cpu:bf16
-check "a precision that a backend does not have" both 'status_is 1' 'prints "| not run: backend cpu computes in f32 or int8 |$"'
+run eval table $classes cpu:f16
+check "a precision that a backend does not have" both 'status_is 1' 'prints "| not run: backend cpu computes in f32, bf16 or int8 |$"'
 head -c 300 "$pictures/red-circle.png" >data/1/cut.png
 # shellcheck disable=SC2086
 run eval table $classes cpu bf16.gguf --json
