@@ -203,8 +203,10 @@ tw_status bench_measure(bench *v, tw_error *err) {
     const tw_arch *arch = tw_model_arch(v->session.model);
     tw_used used = TW_USED_INIT;
     tw_encoder_used(v->session.encoder, &used);
-    const bool int8 = strcmp(used.precision, "int8") == 0;
-    double peak = strcmp(used.backend, "cpu") == 0 ? tw_peak_gflops(v->session.pool, int8) : 0;
+    tw_dtype precision = strcmp(used.precision, "int8") == 0   ? TW_I8
+                         : strcmp(used.precision, "bf16") == 0 ? TW_BF16
+                                                               : TW_F32;
+    double peak = strcmp(used.backend, "cpu") == 0 ? tw_peak_gflops(v->session.pool, precision) : 0;
     if (arch->vision.kind != TW_VISION_NONE && !v->text_only)
         TW_TRY(measure_tower(v, true, peak, err));
     if (arch->text.kind != TW_TEXT_NONE && !v->vision_only)

@@ -188,9 +188,10 @@ TW_API tw_status tw_self_check(tw_pool *pool, void (*report)(void *user, const c
                                void *user, tw_error *err);
 
 /* What the instruction set in use can do at most on all threads of the pool: 10^9 operations a second
- * of multiply-adds that stay in registers, in f32 or, with `int8`, of 8 bits where there is an
- * instruction for them; the best of some samples, a tenth of a second. 0: no such loop. */
-TW_API double tw_peak_gflops(tw_pool *pool, bool int8);
+ * of multiply-adds that stay in registers, in TW_F32, TW_BF16 (by f32's where there is no instruction
+ * for it, as it is computed) or TW_I8 (where there is one); the best of some samples, a tenth of a
+ * second. 0: no such loop. */
+TW_API double tw_peak_gflops(tw_pool *pool, tw_dtype precision);
 
 /* Name of the instruction set in use ("ref", "avx2", "avx512", "neon"), after the cap by the
  * environment variable TUWEN_CPU; and of the best this processor has. Static storage. */

@@ -58,6 +58,15 @@ __attribute__((target("avx512f"))) static void f32_512(long rounds, float *sink)
 __attribute__((target("avx512f,avx512vnni"))) static void i8_512(long rounds, float *sink) {
     LOOP(_mm512_set1_epi8(1), _mm512_set1_epi8(-1))
 }
+#undef VEC
+#undef START
+#undef ADD_PRODUCT
+#define VEC __m512
+#define START(i) _mm512_set1_ps((float)i)
+#define ADD_PRODUCT(s, a, b) _mm512_dpbf16_ps(s, (__m512bh)a, (__m512bh)b)
+__attribute__((target("avx512f,avx512bf16"))) static void bf16_512(long rounds, float *sink) {
+    LOOP(_mm512_set1_ps(1.0f), _mm512_set1_ps(1e-9f))
+}
 #elif defined(__aarch64__)
 #define KEEP(a) "+w"(a)
 #define VEC float32x4_t
@@ -70,17 +79,18 @@ static void f32_128(long rounds, float *sink) {
 
 static const struct {
     const char *table;
-    tw_peak_loop f32, i8;
+    tw_peak_loop f32, i8, bf16; /* none for bf16: it is computed by f32's */
 } loops[] = {
 #if defined(__x86_64__)
-    {"avx2", {f32_256, 12 * 8 * 2}, {NULL, 0}},
-    {"avxvnni", {f32_256, 12 * 8 * 2}, {i8_256, 12 * 32 * 2}},
-    {"avx512", {f32_512, 12 * 16 * 2}, {NULL, 0}},
-    {"avx512vnni", {f32_512, 12 * 16 * 2}, {i8_512, 12 * 64 * 2}},
+    {"avx2", {f32_256, 12 * 8 * 2}, {NULL, 0}, {NULL, 0}},
+    {"avxvnni", {f32_256, 12 * 8 * 2}, {i8_256, 12 * 32 * 2}, {NULL, 0}},
+    {"avx512", {f32_512, 12 * 16 * 2}, {NULL, 0}, {NULL, 0}},
+    {"avx512vnni", {f32_512, 12 * 16 * 2}, {i8_512, 12 * 64 * 2}, {NULL, 0}},
+    {"avx512bf16", {f32_512, 12 * 16 * 2}, {i8_512, 12 * 64 * 2}, {bf16_512, 12 * 32 * 2}},
 #elif defined(__aarch64__)
-    {"neon", {f32_128, 12 * 4 * 2}, {NULL, 0}},
+    {"neon", {f32_128, 12 * 4 * 2}, {NULL, 0}, {NULL, 0}},
 #endif
-    {NULL, {NULL, 0}, {NULL, 0}},
+    {NULL, {NULL, 0}, {NULL, 0}, {NULL, 0}},
 };
 
 static size_t find(const char *table) {
@@ -98,4 +108,9 @@ int tw_peak_loop_f32(const char *table, tw_peak_loop *out) {
 int tw_peak_loop_i8(const char *table, tw_peak_loop *out) {
     *out = loops[find(table)].i8;
     return out->run != NULL;
+}
+
+int tw_peak_loop_bf16(const char *table, tw_peak_loop *out) {
+    *out = loops[find(table)].bf16;
+    return out->run != NULL || tw_peak_loop_f32(table, out);
 }

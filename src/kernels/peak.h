@@ -12,5 +12,7 @@ typedef struct tw_peak_loop {
  * them. Returns 0 when there is no such loop. */
 int tw_peak_loop_f32(const char *table, tw_peak_loop *out);
 int tw_peak_loop_i8(const char *table, tw_peak_loop *out);
+/* Of f32 where there is no instruction for bf16. */
+int tw_peak_loop_bf16(const char *table, tw_peak_loop *out);
 
 #endif

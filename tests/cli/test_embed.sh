@@ -115,7 +115,7 @@ run embed a.png -o x.npy --backend cuda
 check "another backend" fails_saying 2 "not part of this version"
 run embed a.png -o x.npy --device cuda:0
 check "another device" fails_saying 2 "backend cpu has the device cpu"
-run embed a.png -o x.npy --precision bf16
+run embed a.png -o x.npy --precision f16
 check "another precision" fails_saying 2 "backend cpu computes in f32"
 run embed a.png -o x.npy --extract-image-feats
 check "the original tool's words" fails_saying 2 "give pictures as operands"

@@ -14,10 +14,23 @@ static void run_loop(void *arg, int index) {
     loop->run(ROUNDS, sink);
 }
 
-double tw_peak_gflops(tw_pool *pool, bool int8) {
-    tw_peak_loop loop;
+static int loop_of(tw_dtype precision, tw_peak_loop *loop) {
     const char *table = tw_kernels_get()->name;
-    if (!(int8 ? tw_peak_loop_i8(table, &loop) : tw_peak_loop_f32(table, &loop))) return 0;
+    switch (precision) {
+    case TW_F32:
+        return tw_peak_loop_f32(table, loop);
+    case TW_BF16:
+        return tw_peak_loop_bf16(table, loop);
+    case TW_I8:
+        return tw_peak_loop_i8(table, loop);
+    default:
+        return 0;
+    }
+}
+
+double tw_peak_gflops(tw_pool *pool, tw_dtype precision) {
+    tw_peak_loop loop;
+    if (!loop_of(precision, &loop)) return 0;
     int n = tw_pool_threads(pool);
     double best = 0;
     /* Several tasks a thread: one that loses its core for a moment does not spoil the sample. */
