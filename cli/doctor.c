@@ -1,6 +1,7 @@
 /* tuwen doctor: what this machine offers, what would be used, and whether it computes rightly. */
 #define _GNU_SOURCE
 #include "base/size.h"
+#include "build_targets.h"
 #include "output.h"
 #include "session.h"
 #include "verbs.h"
@@ -84,15 +85,65 @@ static void put_backends(doctor *d) {
     for (const char *const *name = tw_backend_names(); *name; name++) {
         tw_error err = TW_ERROR_INIT;
         bool usable = tw_backend_probe(*name, NULL, found, sizeof found, &err) == TW_OK;
-        if (usable && !found[0]) continue; /* part of this build */
+        if (usable && !found[0]) continue;             /* part of this build */
+        const char *colon = strstr(err.message, ": "); /* "backend NAME: " is said by the label */
+        const char *reason = colon ? colon + 2 : err.message;
         if (!d->json) {
-            cli_put_field(&d->out, *name, "%s", usable ? found : err.message);
+            cli_put_field(&d->out, *name, "%s", usable ? found : reason);
             continue;
         }
         tw_buffer_printf(&d->out, ", \"%s\": {\"usable\": %s", *name, usable ? "true" : "false");
-        cli_json_member(&d->out, usable ? "runtime" : "reason", usable ? found : err.message);
+        cli_json_member(&d->out, usable ? "runtime" : "reason", usable ? found : reason);
         tw_buffer_puts(&d->out, "}");
     }
+}
+
+/* Where PATH has a program; false: nowhere. */
+static bool find_program(const char *name, size_t n_name, char *out, size_t n) {
+    const char *path = getenv("PATH");
+    while (path && *path) {
+        size_t n_folder = strcspn(path, ":");
+        int length = snprintf(out, n, "%.*s/%.*s", (int)n_folder, path, (int)n_name, name);
+        if (length > 0 && (size_t)length < n && n_folder && access(out, X_OK) == 0) return true;
+        path += n_folder + (path[n_folder] == ':');
+    }
+    return false;
+}
+
+/* Whether `tuwen build` has all it runs for a target: its first program, or the first it lacks. */
+static bool find_compiler(const build_target *t, char *found, size_t n) {
+    char path[4096];
+    found[0] = 0;
+    for (size_t i = 0; i < BUILD_STEPS && t->steps[i]; i++) {
+        size_t n_name = strcspn(t->steps[i], " ");
+        if (!find_program(t->steps[i], n_name, path, sizeof path)) {
+            snprintf(found, n, "%.*s is not in PATH (%s)", (int)n_name, t->steps[i], t->package);
+            return false;
+        }
+        if (i == 0) snprintf(found, n, "%s", path);
+    }
+    return true;
+}
+
+/* The compilers of `tuwen build`. */
+static void put_compilers(doctor *d) {
+    char found[4096];
+    if (d->json) tw_buffer_puts(&d->out, ", \"compilers\": {");
+    for (const build_target *t = build_targets; t->name; t++) {
+        if (t->by_hand) continue;
+        bool usable = find_compiler(t, found, sizeof found);
+        if (!d->json) {
+            char label[64];
+            snprintf(label, sizeof label, "build %s", t->name);
+            cli_put_field(&d->out, label, "%s", found);
+            continue;
+        }
+        tw_buffer_printf(&d->out, "%s\"%s\": {\"usable\": %s", t == build_targets ? "" : ", ",
+                         t->name, usable ? "true" : "false");
+        cli_json_member(&d->out, usable ? "program" : "reason", found);
+        tw_buffer_puts(&d->out, "}");
+    }
+    if (d->json) tw_buffer_puts(&d->out, "}");
 }
 
 static void put_text(doctor *d, const tw_pool *pool, const char *decoders) {
@@ -117,6 +168,7 @@ static void put_text(doctor *d, const tw_pool *pool, const char *decoders) {
     cli_put_field(b, "decoders", "%s", decoders);
     put_libraries(d);
     put_backends(d);
+    put_compilers(d);
     cli_put_field(b, "resamplers", "%s, %s, %s, %s (of Pillow)",
                   tw_resampler_name(TW_RESAMPLER_CLASSIC), tw_resampler_name(TW_RESAMPLER_12_1),
                   tw_resampler_name(TW_RESAMPLER_12_2), tw_resampler_name(TW_RESAMPLER_13));
@@ -145,6 +197,7 @@ static void put_json(doctor *d, const tw_pool *pool, const char *decoders) {
     cli_json_member(b, "decoders", decoders);
     put_libraries(d);
     put_backends(d);
+    put_compilers(d);
     tw_buffer_printf(b, ", \"resamplers\": [\"%s\", \"%s\", \"%s\", \"%s\"], \"checks\": [",
                      tw_resampler_name(TW_RESAMPLER_CLASSIC), tw_resampler_name(TW_RESAMPLER_12_1),
                      tw_resampler_name(TW_RESAMPLER_12_2), tw_resampler_name(TW_RESAMPLER_13));

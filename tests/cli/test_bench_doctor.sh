@@ -49,6 +49,17 @@ check "doctor" status_is 0
 for word in version "instruction set" TUWEN_CPU processors threads "libjpeg" "libpng" "classic, 12.1, 12.2, 13" "ok "; do
     check "doctor shows $word" prints "$word"
 done
+check "runtimes that are missing say how to get them" prints "^openvino  *libopenvino_c.so is not installed; .*PyPI"
+check "so do compilers" prints "^build ascend  *atc is not in PATH (the CANN toolkit"
+mkdir bin
+printf '#!/bin/sh\n' >bin/model_transform.py
+chmod +x bin/model_transform.py
+PATH=$PWD/bin:$PATH "$TUWEN" doctor >out 2>err
+check "the first that is missing is named" prints "^build sophon  *model_deploy.py is not in PATH"
+cp bin/model_transform.py bin/model_deploy.py
+PATH=$PWD/bin:$PATH "$TUWEN" doctor --json >out 2>err
+check "what is there has its place" prints "\"sophon\": {\"usable\": true, \"program\": \"[^\"]*/bin/model_transform.py\"}"
+run doctor
 check "no check fails" both 'prints "self-check"' '! prints FAILED'
 run doctor --json
 check "--json is one object" both 'lines_are out 1' 'prints "\"ok\": true}$"'

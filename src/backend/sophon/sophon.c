@@ -344,6 +344,12 @@ static tw_status encode_tokens(tw_backend_state *s, const tw_token_rows *rows, f
     return TW_OK;
 }
 
+static tw_status probe(const char *library, char *buf, size_t n_bytes, tw_error *err) {
+    TW_TRY(tw_bm_open(library, err));
+    snprintf(buf, n_bytes, "%s", tw_bm_library());
+    return TW_OK;
+}
+
 const tw_backend tw_backend_sophon = {
     .abi = TW_BACKEND_ABI,
     .name = "sophon",
@@ -354,4 +360,5 @@ const tw_backend tw_backend_sophon = {
     .capabilities = capabilities,
     .encode_pixels = encode_pixels,
     .encode_tokens = encode_tokens,
+    .probe = probe,
 };
