@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_N = 100, DEFAULT_SWEEP_N = 20 };
+enum { DEFAULT_N = 100, DEFAULT_SWEEP_N = 20, PIPELINE_BATCH = 8 };
 
 #define AT(field) offsetof(bench, field)
 static const cli_option options[] = {
@@ -23,6 +23,8 @@ static const cli_option options[] = {
      0},
     {"stages", 0, CLI_FLAG, NULL, "where the time of the first batch size goes", AT(with_stages), 0,
      0},
+    {"pipeline", 0, CLI_FLAG, NULL, "decoding, resizing, encoding of PICTURE…, and all together",
+     AT(pipeline), 0, 0},
     {"html", 0, CLI_TEXT, "FILE", "also as a page with charts", AT(html), 0, 0},
     {"image", 0, CLI_TEXT, "FILE", "the picture (default: drawn)", AT(image), 0, 0},
     {"text", 0, CLI_TEXT, "TEXT", "the text (杰尼龟)", AT(text), 0, 0},
@@ -55,9 +57,18 @@ static bool parse_list(const char *name, const char *list, long most, int *out, 
 }
 
 static int settle(bench *v) {
-    if (v->operands.n) {
+    if (v->operands.n && !v->pipeline) {
         cli_error("no operand expected, got '%s'", v->operands.items[0]);
         return CLI_USAGE;
+    }
+    if (v->pipeline && (v->batch_list || v->thread_list || v->with_stages || v->html ||
+                        v->text_only || v->image || v->text)) {
+        cli_error("--pipeline goes with -b, -t, --json and the backend's options alone");
+        return CLI_USAGE;
+    }
+    if (v->pipeline) {
+        v->vision_only = true;
+        if (!v->compute.batch) v->compute.batch = PIPELINE_BATCH;
     }
     if (v->vision_only && v->text_only) {
         cli_error("--vision-only and --text-only exclude each other");
@@ -111,7 +122,13 @@ static int measure_all(bench *v) {
         if (i > 0) cli_session_close(&v->session);
         v->with_stages = with_stages && i == 0;
         status = open_session(v, v->threads[i]);
-        if (status == CLI_CONTINUE && bench_measure(v, &err) != TW_OK) status = cli_fail(&err);
+        if (status != CLI_CONTINUE) break;
+        if (v->pipeline) {
+            if (bench_pipeline(v, &err) != TW_OK) return cli_fail(&err);
+            status = cli_print(&v->out);
+            return status == CLI_CONTINUE ? CLI_DONE : status;
+        }
+        if (bench_measure(v, &err) != TW_OK) status = cli_fail(&err);
     }
     return status == CLI_CONTINUE ? show(v) : status;
 }
@@ -142,7 +159,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
 const cli_verb cli_bench = {
     .name = "bench",
     .summary = "time of the towers: the six statistics of speed_benchmark",
-    .usage = "-m MODEL [options]",
+    .usage = "-m MODEL [options] [--pipeline PICTURE…]",
     .about =
         "One call a batch is timed, without preprocessing; only a text's real tokens are computed.",
     .example = "tuwen bench -m model.gguf --batches 1,8,32 --thread-counts 1,2 --html bench.html",

@@ -34,7 +34,7 @@ typedef struct bench {
     cli_recipe recipe;
     const char *image, *text, *batch_list, *thread_list, *html;
     int n, warmup, context_length;
-    bool vision_only, text_only, with_stages;
+    bool vision_only, text_only, with_stages, pipeline;
     cli_texts operands;
 
     int batches[BENCH_MOST], threads[BENCH_MOST];
@@ -73,6 +73,9 @@ double bench_per_second(const bench_result *r);
 double bench_gflops(const bench_result *r);
 /* Of memory that was resident at once. */
 double bench_peak_bytes(void);
+
+/* --pipeline: pictures of the operands, with the session that is open; says it all in `out`. */
+tw_status bench_pipeline(bench *v, tw_error *err);
 
 /* The lines of speed_benchmark for one result. */
 void bench_put_lines(bench *v, const bench_result *r);
