@@ -25,6 +25,7 @@ static const cli_option options[] = {
      0},
     {"pipeline", 0, CLI_FLAG, NULL, "decoding, resizing, encoding of PICTURE…, and all together",
      AT(pipeline), 0, 0},
+    {"fast-decode", 0, CLI_FLAG, NULL, NULL, AT(recipe.fast_decode), 0, 0},
     {"html", 0, CLI_TEXT, "FILE", "also as a page with charts", AT(html), 0, 0},
     {"image", 0, CLI_TEXT, "FILE", "the picture (default: drawn)", AT(image), 0, 0},
     {"text", 0, CLI_TEXT, "TEXT", "the text (杰尼龟)", AT(text), 0, 0},
@@ -95,7 +96,7 @@ static int open_session(bench *v, int threads) {
     for (size_t i = 0; i < v->n_batches; i++)
         v->compute.batch = TW_MAX(v->compute.batch, v->batches[i]);
     const uint64_t begin = tw_now_ns();
-    int status = cli_session_open(&v->session, &v->compute, NULL,
+    int status = cli_session_open(&v->session, &v->compute, &v->recipe,
                                   v->vision_only ? CLI_VISION
                                   : v->text_only ? CLI_TEXT_TOWER
                                                  : CLI_ANY);
@@ -123,11 +124,7 @@ static int measure_all(bench *v) {
         v->with_stages = with_stages && i == 0;
         status = open_session(v, v->threads[i]);
         if (status != CLI_CONTINUE) break;
-        if (v->pipeline) {
-            if (bench_pipeline(v, &err) != TW_OK) return cli_fail(&err);
-            status = cli_print(&v->out);
-            return status == CLI_CONTINUE ? CLI_DONE : status;
-        }
+        if (v->pipeline) return bench_pipeline(v);
         if (bench_measure(v, &err) != TW_OK) status = cli_fail(&err);
     }
     return status == CLI_CONTINUE ? show(v) : status;

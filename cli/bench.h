@@ -74,8 +74,9 @@ double bench_gflops(const bench_result *r);
 /* Of memory that was resident at once. */
 double bench_peak_bytes(void);
 
-/* --pipeline: pictures of the operands, with the session that is open; says it all in `out`. */
-tw_status bench_pipeline(bench *v, tw_error *err);
+/* --pipeline: pictures of the operands, with the session that is open. Returns the status to exit
+ * with. */
+int bench_pipeline(bench *v);
 
 /* The lines of speed_benchmark for one result. */
 void bench_put_lines(bench *v, const bench_result *r);

@@ -99,6 +99,8 @@ static tw_status convert_checkpoint(convert *c, tw_error *err) {
     tw_recipe recipe = TW_RECIPE_INIT;
     recipe.size = 0; /* the model's */
     TW_TRY(cli_apply_recipe(&c->recipe, 0, &recipe, err));
+    if (recipe.fast_decode)
+        return tw_fail(err, TW_ERR_ARGUMENT, "--fast-decode is of a run, not of a model file");
     TW_TRY(hash(c, err));
     tw_convert_options o = TW_CONVERT_OPTIONS_INIT;
     o.arch = c->arch;

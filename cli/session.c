@@ -82,6 +82,8 @@ const cli_option cli_recipe_options[] = {
     {"crop-rounding", 0, CLI_CHOICE, ROUNDING_WORDS, "of the centre crop", AT(crop_rounding), 0, 0},
     {"mean", 0, CLI_TRIPLE, "a,b,c", "subtracted from RGB values in 0..1", AT(mean), 0, 0},
     {"std", 0, CLI_TRIPLE, "a,b,c", "then divided by", AT(std), 0, 0},
+    {"fast-decode", 0, CLI_FLAG, NULL, "JPEG at a fraction of its size: other pixels",
+     AT(fast_decode), 0, 0},
     {0}};
 #undef AT
 
@@ -135,6 +137,7 @@ tw_status cli_apply_recipe(const cli_recipe *o, int32_t fixed_size, tw_recipe *r
     if (o->crop_rounding) recipe->crop_rounding = (tw_crop_rounding)(o->crop_rounding - 1);
     if (o->rgb_first) recipe->rgb_order = TW_RGB_FIRST;
     if (o->rgb_after) recipe->rgb_order = TW_RGB_AFTER;
+    recipe->fast_decode = o->fast_decode;
     if (o->mean.given) memcpy(recipe->mean, o->mean.v, sizeof recipe->mean);
     if (o->std.given) memcpy(recipe->std, o->std.v, sizeof recipe->std);
     for (int c = 0; c < 3; c++)
@@ -223,10 +226,11 @@ void cli_check_cpu_cap(void) {
 }
 
 void cli_describe_recipe(const tw_recipe *r, char *buf, size_t n) {
-    snprintf(buf, n, "%s %d %s, resampler %s, RGB %s%s%s", tw_resize_mode_name(r->resize_mode),
+    snprintf(buf, n, "%s %d %s, resampler %s, RGB %s%s%s%s", tw_resize_mode_name(r->resize_mode),
              (int)r->size, tw_interpolation_name(r->interpolation), tw_resampler_name(r->resampler),
              tw_rgb_order_name(r->rgb_order), r->resize_mode == TW_RESIZE_SQUASH ? "" : ", crop ",
-             r->resize_mode == TW_RESIZE_SQUASH ? "" : tw_crop_rounding_name(r->crop_rounding));
+             r->resize_mode == TW_RESIZE_SQUASH ? "" : tw_crop_rounding_name(r->crop_rounding),
+             r->fast_decode ? ", JPEG at a fraction" : "");
 }
 
 static void print_used(const cli_session *s) {
@@ -337,6 +341,7 @@ void cli_json_recipe(tw_buffer *b, const tw_recipe *r) {
     cli_json_floats(b, r->mean, 3);
     tw_buffer_puts(b, ", \"std\": ");
     cli_json_floats(b, r->std, 3);
+    if (r->fast_decode) tw_buffer_puts(b, ", \"fast_decode\": true");
     tw_buffer_puts(b, "}");
 }
 

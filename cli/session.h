@@ -33,7 +33,7 @@ typedef struct cli_recipe {
     const char *name;
     int size; /* --size, of the verbs that have it */
     int resize_mode, interpolation, resampler, crop_rounding; /* word number + 1 */
-    bool rgb_first, rgb_after;
+    bool rgb_first, rgb_after, fast_decode;
     cli_triple mean, std;
 } cli_recipe;
 extern const cli_option cli_recipe_options[];

@@ -48,6 +48,9 @@ typedef struct tw_recipe {
     tw_crop_rounding crop_rounding;
     float mean[3]; /* of pixel values in 0..1, RGB */
     float std[3];
+    bool fast_decode; /* a JPEG of many pixels is decoded at 1/2, 1/4 or 1/8 of its sides, as long as
+                         twice what is wanted is left; not what the originals do. Not stored in
+                         model files */
 } tw_recipe;
 
 /* Chinese-CLIP at 224: squash, bicubic, classic, RGB after, OpenAI's mean and std.
@@ -61,7 +64,8 @@ typedef struct tw_recipe {
      TW_RGB_AFTER,                                                                                 \
      TW_CROP_HALF_EVEN,                                                                            \
      {0.48145466f, 0.4578275f, 0.40821073f},                                                       \
-     {0.26862954f, 0.26130258f, 0.27577711f}}
+     {0.26862954f, 0.26130258f, 0.27577711f},                                                      \
+     false}
 
 /* Fields of a recipe, as flags: which of them a caller sets. */
 typedef enum tw_recipe_field {

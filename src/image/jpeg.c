@@ -155,6 +155,20 @@ static tw_status jpeg_read(tw_source *source, uint8_t *rows, size_t stride, uint
     return decode_rows(source, rows, stride, n_rows, err);
 }
 
+/* libjpeg leaves out what the smaller picture does not show: fewer coefficients are transformed. */
+static tw_status jpeg_shrink(tw_source *source, uint32_t least, tw_error *err) {
+    jpeg_state *s = source->state;
+    uint32_t side = TW_MIN(source->width, source->height);
+    if (setjmp(s->on_error)) return fail_from(s, err);
+    s->cinfo.scale_num = s->cinfo.scale_denom = 1;
+    while (s->cinfo.scale_denom < 8 && side / (2 * s->cinfo.scale_denom) >= least)
+        s->cinfo.scale_denom *= 2;
+    jpeg_calc_output_dimensions(&s->cinfo);
+    source->width = s->cinfo.output_width;
+    source->height = s->cinfo.output_height;
+    return TW_OK;
+}
+
 static tw_status read_header(jpeg_state *s, const uint8_t *bytes, size_t n_bytes, tw_source *out,
                              tw_error *err) {
     if (setjmp(s->on_error)) return fail_from(s, err);
@@ -180,7 +194,7 @@ static tw_status jpeg_open(const uint8_t *bytes, size_t n_bytes, const tw_image_
                            tw_source *out, tw_error *err) {
     jpeg_state *s = calloc(1, sizeof *s);
     if (!s) return tw_fail_no_memory(err, sizeof *s);
-    *out = (tw_source){.read = jpeg_read, .close = jpeg_close, .state = s};
+    *out = (tw_source){.read = jpeg_read, .close = jpeg_close, .shrink = jpeg_shrink, .state = s};
     s->cinfo.err = jpeg_std_error(&s->errors);
     s->cinfo.client_data = s;
     s->errors.error_exit = on_error_exit;

@@ -4,6 +4,9 @@
 
 #include "image/resize.h"
 
+/* Of recipe->fast_decode: what is left of a side, at least, over the size wanted. */
+enum { FAST_DECODE_SIDES = 2 };
+
 /* A value of a channel depends on its byte alone, so there are 256 of them: x = u8 / 255, then
  * (x - mean) / std, each operation rounded to f32 as ToTensor and Normalize do. */
 static void make_table(const tw_recipe *recipe, float table[3][256]) {
@@ -55,6 +58,8 @@ static tw_status preprocess(const tw_recipe *recipe, const void *bytes, size_t n
     const tw_image_format *format;
     TW_TRY(tw_image_open(bytes, n_bytes, options, &source, &format, err));
     tw_status status = TW_OK;
+    if (recipe->fast_decode && source.shrink)
+        TW_CHECK(source.shrink(&source, FAST_DECODE_SIDES * (uint32_t)recipe->size, err));
     if (options && options->exif_rotate)
         TW_CHECK(tw_source_orient(&source, format->orientation(bytes, n_bytes), err));
     TW_CHECK(preprocess_source(recipe, &source, u8, f32, err));

@@ -17,6 +17,9 @@ typedef struct tw_source {
     tw_status (*read)(struct tw_source *s, uint8_t *rows, size_t stride, uint32_t n_rows,
                       tw_error *err);
     void (*close)(struct tw_source *s);
+    /* Before the first read: halves width and height up to three times, while the shorter side
+     * stays at least `least`. NULL: not with this format. */
+    tw_status (*shrink)(struct tw_source *s, uint32_t least, tw_error *err);
     void *state;
 } tw_source;
 

@@ -37,6 +37,16 @@ check "no thread" fails_saying 2 "from 1 to 1024"
 run bench -m model.gguf --batches 1,2 --batch 4
 check "a list and a number" fails_saying 2 "a list and a single number"
 refused "a page that cannot be written" 1 "no-such-folder" no-such-folder/x.html bench -m model.gguf --n 1 --html no-such-folder/x.html
+run bench -m model.gguf --pipeline "$pictures" missing.png
+check "the pipeline of one's own pictures" both 'status_is 0' 'prints "^8 pictures, "'
+check "its parts and what was reached" awk '/^(decode|resize|both|encode|all allow|reached) +[0-9]/ {n++} END {exit n != 6}' out
+check "a picture that cannot be read is named" says "missing.png"
+run bench -m model.gguf --pipeline --fast-decode "$pictures" --json
+check "JSON of the pipeline, the deviation by name" both 'prints "^{\"pipeline\": {\"pictures\": 8, .*\"reached_per_second\": [0-9]"' 'prints "\"fast_decode\": true"'
+run bench -m model.gguf --pipeline
+check "no pictures" fails_saying 2 "no pictures"
+run bench -m model.gguf --pipeline --text-only "$pictures"
+check "a pipeline of texts" fails_saying 2 "goes with"
 run bench -m model.gguf --n 0
 check "no run at all" fails_saying 2 "1..1000000"
 run bench -m model.gguf --image missing.png

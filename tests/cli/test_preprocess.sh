@@ -32,6 +32,16 @@ ls "$pictures"/*.png >list
 run preprocess -m model.gguf -o list.npy --images list
 check "a list" [ "$(npy_shape list.npy)" = "$(wc -l <list), 3, 32, 32" ]
 
+run preprocess --size 32 -o whole.npy "$pictures/green-triangle.jpg"
+run preprocess --size 32 --fast-decode -o fraction.npy "$pictures/green-triangle.jpg" --json
+check "a large JPEG at a fraction: other pixels, near them, and said so" \
+    both '! cmp -s whole.npy fraction.npy && npy_close whole.npy fraction.npy 0.5' 'prints "\"fast_decode\": true"'
+run preprocess --size 100 -o whole.npy "$pictures/green-triangle.jpg"
+run preprocess --size 100 --fast-decode -o fraction.npy "$pictures/green-triangle.jpg"
+check "a small one is as ever" cmp -s whole.npy fraction.npy
+run preprocess --size 32 --fast-decode -o fraction.npy "$pictures/red-circle.png"
+check "and what is no JPEG" cmp -s same.npy fraction.npy
+
 # bad pictures
 : >empty.png
 printf 'no picture' >text.png
