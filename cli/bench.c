@@ -67,6 +67,10 @@ static int settle(bench *v) {
         cli_error("--pipeline goes with -b, -t, --json and the backend's options alone");
         return CLI_USAGE;
     }
+    if (v->pipeline && !v->operands.n) {
+        cli_error("no pictures: give files or folders");
+        return CLI_USAGE;
+    }
     if (v->pipeline) {
         v->vision_only = true;
         if (!v->compute.batch) v->compute.batch = PIPELINE_BATCH;

@@ -86,8 +86,9 @@ static void put_backends(doctor *d) {
         tw_error err = TW_ERROR_INIT;
         bool usable = tw_backend_probe(*name, NULL, found, sizeof found, &err) == TW_OK;
         if (usable && !found[0]) continue;             /* part of this build */
-        const char *colon = strstr(err.message, ": "); /* "backend NAME: " is said by the label */
-        const char *reason = colon ? colon + 2 : err.message;
+        char said[64]; /* by the label */
+        size_t n_said = (size_t)snprintf(said, sizeof said, "backend %s: ", *name);
+        const char *reason = err.message + (strncmp(err.message, said, n_said) == 0 ? n_said : 0);
         if (!d->json) {
             cli_put_field(&d->out, *name, "%s", usable ? found : reason);
             continue;

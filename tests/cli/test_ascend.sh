@@ -37,7 +37,7 @@ check "verify agrees" status_is 0
 TUWEN_ASCEND=$standin run doctor
 check "doctor shows it" prints "^ascend  *AscendCL 1.13.0, 2 devices"
 run doctor
-check "doctor says how to get it" prints "^ascend  *backend ascend: libascendcl.so is not installed.*set_env.sh"
+check "doctor says how to get it" prints "^ascend  *libascendcl.so is not installed.*set_env.sh"
 
 # what is missing or wrong, and has one line
 ascend_refused() {

@@ -29,6 +29,13 @@
         assert_int_equal((err_pointer)->status, expected);                                         \
     } while (0)
 
+/* A recipe's fields, not what lies between them. */
+#define assert_recipe_equal(a, b)                                                                  \
+    do {                                                                                           \
+        assert_memory_equal(a, b, offsetof(tw_recipe, fast_decode));                               \
+        assert_int_equal((a)->fast_decode, (b)->fast_decode);                                      \
+    } while (0)
+
 /* TEST_DATA_DIR "/" name; the buffer is reused after 8 calls. */
 const char *test_data(const char *name);
 

@@ -352,7 +352,7 @@ static void a_model_file_converted_again_is_the_same_model(void **state) {
         assert_ok(tw_model_open(from, &a, &err), &err);
         assert_ok(tw_model_open(to, &b, &err), &err);
         assert_memory_equal(tw_model_arch(a), tw_model_arch(b), sizeof arch);
-        assert_memory_equal(tw_model_recipe(a), tw_model_recipe(b), sizeof(tw_recipe));
+        assert_recipe_equal(tw_model_recipe(a), tw_model_recipe(b));
         assert_true(tw_model_logit_scale(a) == tw_model_logit_scale(b));
         const tw_tokenizer *x = tw_model_tokenizer(a), *y = tw_model_tokenizer(b);
         assert_int_equal(x == NULL, y == NULL);

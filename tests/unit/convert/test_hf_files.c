@@ -31,7 +31,7 @@ static void missing_settings_have_the_classes_defaults(void **state) {
     (void)state;
     tw_recipe r = parsed("{}"), openai;
     assert_ok(tw_recipe_by_name("hf", 224, &openai, &err), &err);
-    assert_memory_equal(&r, &openai, sizeof r);
+    assert_recipe_equal(&r, &openai);
 }
 
 static void a_released_file_is_read(void **state) {

@@ -82,7 +82,7 @@ static void a_model_knows_itself(void **state) {
     assert_true(tw_model_logit_scale(m) == 2.5f);
     tw_recipe recipe = TW_RECIPE_INIT;
     recipe.size = 8;
-    assert_memory_equal(tw_model_recipe(m), &recipe, sizeof recipe);
+    assert_recipe_equal(tw_model_recipe(m), &recipe);
     assert_int_equal(tw_tokenizer_vocab_size(tw_model_tokenizer(m)), 12);
     assert_string_equal(tw_tokenizer_token(tw_model_tokenizer(m), 7), "皮");
     tw_model_provenance(m, &p);
