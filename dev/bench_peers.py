@@ -4,8 +4,8 @@ a slow minute of the machine hits both. Prints the fastest and the median call o
 ratio of either.
 
     dev/bench_peers.py MODEL.gguf ONNX_PREFIX [--library build/libtuwen.so] [--threads 2]
-                       [--rounds 15] [--towers image,text] [--batches 1,8]
-                       [--precision int8 [--against own]]
+                       [--rounds 15] [--towers image,text] [--batches 1,8] [--precision int8]
+    dev/bench_peers.py MODEL.gguf --against own --precision bf16,int8 [--image-size 224] [...]
 
 ONNX_PREFIX.img.fp32.onnx and .txt.fp32.onnx come from dev/export_onnx.py. With --precision int8
 ONNX Runtime computes what its quantize_dynamic makes of them (kept as .img.int8.onnx; per channel,
@@ -19,7 +19,6 @@ import statistics
 import time
 
 import numpy as np
-import onnxruntime
 
 IDS = [101, 671, 1372, 2207, 4344, 1762, 5770, 1765, 677, 4381, 671, 702, 4413, 102]  # 12 characters
 PADDED = 52  # what Chinese-CLIP computes for any text
@@ -38,7 +37,7 @@ class Tuwen:
                     ("graphs", ctypes.c_char_p), ("precision", ctypes.c_int), ("settings", ctypes.c_void_p),
                     ("n_settings", ctypes.c_size_t), ("allow_fallback", ctypes.c_bool)]
 
-    PRECISIONS = {"f32": -1, "int8": 4}
+    PRECISIONS = {"f32": -1, "bf16": 2, "int8": 4}
 
     def __init__(self, library, model, threads, precision="f32"):
         self.library, self.error = ctypes.CDLL(library), self.Error()
@@ -66,11 +65,13 @@ class Tuwen:
         return out
 
     def run(self, tower, x):
-        out = np.empty((len(x), self.width), np.float32)
-        return self.pixels(x, out) if tower == "image" else self.ids(x.astype(np.int32), out)
+        out = np.full(len(x) * 4096, np.nan, np.float32)  # room for any width
+        self.pixels(x, out) if tower == "image" else self.ids(x.astype(np.int32), out)
+        return out[:np.count_nonzero(~np.isnan(out))].reshape(len(x), -1)
 
 
 def session(path, threads):
+    import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
@@ -89,9 +90,8 @@ def quantized(path):
     return out
 
 
-def in_turn(name, ours, theirs, rounds, clock, precision):
-    """Both functions return features, which must agree: a fast wrong answer is no answer."""
-    a, b = ours(), theirs()
+def check(name, a, b, precision):
+    """Both are features, which must agree: a fast wrong answer is no answer."""
     if precision == "f32":
         scale = np.abs(b).max()
         if not np.abs(a - b).max() <= 1e-4 * scale:
@@ -99,56 +99,72 @@ def in_turn(name, ours, theirs, rounds, clock, precision):
     else:
         cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
         if not cosine.min() >= 0.99:
-            raise RuntimeError(f"{name}: cosine {cosine.min():.6f}")
-    times = ([], [])
+            raise RuntimeError(f"{name}: {precision}: cosine {cosine.min():.6f}")
+
+
+def in_turn(name, sides, rounds, clock):
+    """`sides` is [(precision, function)]; the last is the other side."""
+    features = [function() for _, function in sides]
+    for (precision, _), a in zip(sides[:-1], features):
+        check(name, a, features[-1], precision)
+    times = [[] for _ in sides]
     for _ in range(rounds):
-        for function, list_ in zip((ours, theirs), times):
+        for (_, function), list_ in zip(sides, times):
             start = clock()
             function()
             list_.append((clock() - start) * 1e3)
-    best, median = [min(t) for t in times], [statistics.median(t) for t in times]
-    print(f"{name:32} {best[0]:9.2f} {best[1]:9.2f} {best[1] / best[0]:6.2f}   "
-          f"{median[0]:9.2f} {median[1]:9.2f} {median[1] / median[0]:6.2f}", flush=True)
+    line = f"{name:32}"
+    for figure in (min, statistics.median):
+        values = [figure(t) for t in times]
+        line += "".join(f" {v:9.2f}" for v in values) + "".join(f" {values[-1] / v:6.2f}" for v in values[:-1]) + "  "
+    print(line, flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
-    parser.add_argument("prefix")
+    parser.add_argument("prefix", nargs="?", help="not needed with --against own")
     parser.add_argument("--library", default="build/libtuwen.so")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--towers", default="image,text")
     parser.add_argument("--batches", default="1,8")
-    parser.add_argument("--precision", choices=Tuwen.PRECISIONS, default="f32")
+    parser.add_argument("--precision", default="f32", help="f32, bf16, int8; with --against own also several")
+    parser.add_argument("--image-size", type=int, default=224, help="with --against own")
     parser.add_argument("--against", choices=["ort", "own"], default="ort")
     args = parser.parse_args()
     clock = time.thread_time if args.threads == 1 else time.perf_counter
-    tuwen = Tuwen(args.library, args.model, args.threads, args.precision)
-    own = Tuwen(args.library, args.model, args.threads) if args.against == "own" else None
+    precisions, own = args.precision.split(","), args.against == "own"
+    if not own and (args.prefix is None or precisions not in (["f32"], ["int8"])):
+        parser.error("ONNX Runtime needs ONNX_PREFIX and is compared in f32 or in int8")
+    tuwen = {p: Tuwen(args.library, args.model, args.threads, p) for p in precisions + ["f32"] * own}
+    for side in tuwen.values():
+        print(f"tuwen {side.description}")
+    print(f"{args.threads} threads; ms a batch, {'processor' if args.threads == 1 else 'wall'} time, "
+          f"{args.rounds} calls each: best and their ratios, median and its")
     other = "f32" if own else "ORT"
-    print(f"tuwen {tuwen.description}; onnxruntime {onnxruntime.__version__}, {args.threads} threads; "
-          f"ms a batch, {'processor' if args.threads == 1 else 'wall'} time, {args.rounds} calls each")
-    print(f"{'':32} {'tuwen':>9} {other:>9} {'ratio':>6}   {'tuwen':>9} {other:>9} {'ratio':>6}\n"
-          f"{'':32} {'best':>9} {'best':>9} {'':6}   {'median':>9} {'median':>9}")
+    print(f"{'':32}" + 2 * ("".join(f" {p:>9}" for p in precisions + [other]) + 7 * " " * len(precisions) + "  "))
     for tower in args.towers.split(","):
-        path = f"{args.prefix}.{'img' if tower == 'image' else 'txt'}.fp32.onnx"
-        peer = session(quantized(path) if args.precision == "int8" and not own else path, args.threads)
-        source, width = peer.get_inputs()[0], peer.get_outputs()[0].shape[-1]
-        for side in filter(None, (tuwen, own)):
-            side.width = width
+        size = args.image_size
+        if not own:
+            path = f"{args.prefix}.{'img' if tower == 'image' else 'txt'}.fp32.onnx"
+            peer = session(quantized(path) if args.precision == "int8" else path, args.threads)
+            source = peer.get_inputs()[0]
+            size = source.shape[-1]
         for batch in map(int, args.batches.split(",")):
             if tower == "image":
-                size = source.shape[-1]
                 inputs = {"image": np.random.default_rng(0).standard_normal((batch, 3, size, size), np.float32)}
             else:
+                inputs = {f"text, {len(IDS)} tokens": np.array([IDS] * batch, np.int64)}
+            if tower == "text" and not own:
                 padded = np.zeros((batch, PADDED), np.int64)
                 padded[:, :len(IDS)] = IDS
-                inputs = {f"text, {len(IDS)} tokens": np.array([IDS] * batch, np.int64),
-                          f"text, ORT padded to {PADDED}": padded}
+                inputs[f"text, ORT padded to {PADDED}"] = padded
             for name, x in inputs.items():
-                theirs = (lambda: own.run(tower, x)) if own else (lambda: peer.run(None, {source.name: x})[0])
-                in_turn(f"{batch} x {name}", lambda: tuwen.run(tower, x), theirs, args.rounds, clock, args.precision)
+                sides = [(p, lambda p=p: tuwen[p].run(tower, x)) for p in precisions]
+                sides.append((other, (lambda: tuwen["f32"].run(tower, x)) if own
+                              else (lambda: peer.run(None, {source.name: x})[0])))
+                in_turn(f"{batch} x {name}", sides, args.rounds, clock)
 
 
 if __name__ == "__main__":
