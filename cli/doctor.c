@@ -154,11 +154,8 @@ static void put_text(doctor *d, const tw_pool *pool, const char *decoders) {
     cli_put_field(b, "version", "%s", tw_version());
     cli_put_field(b, "backend", "cpu, f32, bf16 or int8");
     cli_put_field(b, "instruction set", "%s (best here: %s)", tw_isa_name(), tw_isa_best());
-    cli_put_field(
-        b, "TUWEN_CPU", "%s%s", cap && cap[0] ? cap : "not set",
-        cli_cpu_cap_valid()
-            ? ""
-            : ": none of ref, avx2, avxvnni, avx512, avx512vnni, avx512bf16, neon; caps nothing");
+    cli_put_field(b, "TUWEN_CPU", "%s%s", cap && cap[0] ? cap : "not set",
+                  cli_cpu_cap_valid() ? "" : ": none of " CLI_CPU_CAPS "; caps nothing");
     cli_put_field(b, "processors", "%ld online, %d in the affinity mask",
                   sysconf(_SC_NPROCESSORS_ONLN), affinity_count());
     if (quota > 0)

@@ -209,8 +209,8 @@ static tw_status check_compute(const cli_compute *o, tw_error *err) {
 }
 
 bool cli_cpu_cap_valid(void) {
-    static const char *const names[] = {"ref",        "avx2",       "avxvnni", "avx512",
-                                        "avx512vnni", "avx512bf16", "neon"};
+    static const char *const names[] = {"ref",        "avx2", "avxvnni", "avx512",  "avx512vnni",
+                                        "avx512bf16", "neon", "neondot", "neoni8mm"};
     const char *cap = getenv("TUWEN_CPU");
     if (!cap || !cap[0]) return true;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -220,9 +220,7 @@ bool cli_cpu_cap_valid(void) {
 
 void cli_check_cpu_cap(void) {
     if (!cli_cpu_cap_valid())
-        cli_error("TUWEN_CPU=%s is none of ref, avx2, avxvnni, avx512, avx512vnni, avx512bf16, "
-                  "neon and caps nothing",
-                  getenv("TUWEN_CPU"));
+        cli_error("TUWEN_CPU=%s is none of " CLI_CPU_CAPS " and caps nothing", getenv("TUWEN_CPU"));
 }
 
 void cli_describe_recipe(const tw_recipe *r, char *buf, size_t n) {

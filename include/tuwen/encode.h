@@ -193,7 +193,7 @@ TW_API tw_status tw_self_check(tw_pool *pool, void (*report)(void *user, const c
  * second. 0: no such loop. */
 TW_API double tw_peak_gflops(tw_pool *pool, tw_dtype precision);
 
-/* Name of the instruction set in use ("ref", "avx2", "avx512", "neon"), after the cap by the
+/* Name of the instruction set in use ("ref", "avx2", "avx512", "neon"…), after the cap by the
  * environment variable TUWEN_CPU; and of the best this processor has. Static storage. */
 TW_API const char *tw_isa_name(void);
 TW_API const char *tw_isa_best(void);

@@ -8,15 +8,26 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
 #endif
 
-/* Rungs of the ladder from below; NEON's, of another architecture, is above ref alone. */
-static const char *const isa_names[] = {"ref",    "neon",       "avx2",      "avxvnni",
-                                        "avx512", "avx512vnni", "avx512bf16"};
+/* Rungs of the ladder from below. Those of the other architecture are above ref alone. */
+static const struct {
+    const char *name;
+    int is_arm;
+} rungs[] = {{"ref", 0},     {"neon", 1},   {"neondot", 1},    {"neoni8mm", 1},  {"avx2", 0},
+             {"avxvnni", 0}, {"avx512", 0}, {"avx512vnni", 0}, {"avx512bf16", 0}};
+
+#if defined(__aarch64__)
+enum { HERE_IS_ARM = 1 };
+#else
+enum { HERE_IS_ARM = 0 };
+#endif
 
 static int rung(const char *name) {
-    for (int i = 0; i < (int)(sizeof isa_names / sizeof *isa_names); i++)
-        if (strcmp(name, isa_names[i]) == 0) return i;
+    for (int i = 0; i < (int)(sizeof rungs / sizeof *rungs); i++)
+        if (strcmp(name, rungs[i].name) == 0) return i;
     return -1;
 }
 
@@ -37,6 +48,21 @@ static int has_avxvnni(void) {
 static int has_avx512_vnni(void) {
     return has_avx512() && __builtin_cpu_supports("avx512vnni");
 }
+#elif defined(__aarch64__) && defined(__linux__)
+/* HWCAP_ASIMDDP and HWCAP2_I8MM of the kernel's interface, whose older headers lack the second. */
+static int has_dot(void) {
+    return getauxval(AT_HWCAP) >> 20 & 1;
+}
+static int has_i8mm(void) {
+    return has_dot() && (getauxval(AT_HWCAP2) >> 13 & 1);
+}
+#elif defined(__aarch64__)
+static int has_dot(void) {
+    return 0;
+}
+static int has_i8mm(void) {
+    return 0;
+}
 #endif
 
 int tw_kernels_all(const tw_kernels *tables[8]) {
@@ -52,6 +78,8 @@ int tw_kernels_all(const tw_kernels *tables[8]) {
         tables[n++] = &tw_kernels_avx512bf16;
 #elif defined(__aarch64__)
     tables[n++] = &tw_kernels_neon; /* every 64-bit Arm processor has it */
+    if (has_dot()) tables[n++] = &tw_kernels_neondot;
+    if (has_i8mm()) tables[n++] = &tw_kernels_neoni8mm;
 #endif
     return n;
 }
@@ -64,9 +92,7 @@ const tw_kernels *tw_kernels_pick(const char *cap) {
     const tw_kernels *tables[8];
     int n = tw_kernels_all(tables);
     if (!cap || !*cap || !tw_kernels_cap_known(cap)) return tables[n - 1];
-#if !defined(__x86_64__)
-    if (strcmp(cap, "neon") != 0) return &tw_kernels_ref;
-#endif
+    if (rungs[rung(cap)].is_arm != HERE_IS_ARM) return &tw_kernels_ref;
     for (int i = n - 1; i > 0; i--)
         if (rung(tables[i]->name) <= rung(cap)) return tables[i];
     return &tw_kernels_ref;

@@ -57,7 +57,7 @@ typedef struct tw_narrow {
 
 typedef struct tw_kernels {
     const char *name; /* "ref", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16",
-                       * "neon" */
+                       * "neon", "neondot", "neoni8mm" */
     size_t nr;        /* columns of a packed panel; panel j holds columns [j*nr, (j+1)*nr) of C */
     size_t mr;        /* rows a micro-kernel computes at once: split m at multiples of it */
 
@@ -130,5 +130,7 @@ extern const tw_kernels tw_kernels_avx512;
 extern const tw_kernels tw_kernels_avx512vnni;
 extern const tw_kernels tw_kernels_avx512bf16;
 extern const tw_kernels tw_kernels_neon;
+extern const tw_kernels tw_kernels_neondot;
+extern const tw_kernels tw_kernels_neoni8mm;
 
 #endif

@@ -89,6 +89,8 @@ static const struct {
     {"avx512bf16", {f32_512, 12 * 16 * 2}, {i8_512, 12 * 64 * 2}, {bf16_512, 12 * 32 * 2}},
 #elif defined(__aarch64__)
     {"neon", {f32_128, 12 * 4 * 2}, {NULL, 0}, {NULL, 0}},
+    {"neondot", {f32_128, 12 * 4 * 2}, {NULL, 0}, {NULL, 0}},
+    {"neoni8mm", {f32_128, 12 * 4 * 2}, {NULL, 0}, {NULL, 0}},
 #endif
     {NULL, {NULL, 0}, {NULL, 0}, {NULL, 0}},
 };

@@ -25,7 +25,7 @@ done
 
 # Every table quantises alike; what differs is the rest, in the last bits of f32, and where such a bit
 # moves a value over the edge of a step: one of 255.
-for isa in ref avx2 avxvnni avx512 avx512vnni neon; do
+for isa in ref avx2 avxvnni avx512 avx512vnni neon neondot neoni8mm; do
     TUWEN_CPU=$isa "$TUWEN" verify model.gguf --against model.gguf --b-precision f32 --precision int8 --min-cosine 0.999 >out 2>err
     status=$?
     check "near f32 with TUWEN_CPU=$isa" both 'status_is 0' 'says ", int8, .*batch"'

@@ -16,12 +16,42 @@
 
 static const double unit = 1.0 / (1 << 24); /* the largest relative error of one f32 rounding */
 
+/* Every table of this architecture, as they ascend. */
+#if defined(__x86_64__)
+static const char *const ladder[] = {
+    "ref",        "avx2",       "avxvnni",         "avx512",
+    "avx512vnni", "avx512bf16", "avx512-emulated", "avx512bf16-emulated"};
+#elif defined(__aarch64__)
+static const char *const ladder[] = {"ref", "neon", "neondot", "neoni8mm"};
+#else
+static const char *const ladder[] = {"ref"};
+#endif
+enum { LADDER = sizeof ladder / sizeof *ladder };
+
+static inline void print_tables(const tw_kernels *const *tables, int n) {
+    for (int missing = 0; missing <= 1; missing++) {
+        printf(missing ? "; not run here:" : "# instruction sets run:");
+        for (int i = 0, any = 0; i < LADDER; i++) {
+            int has = 0;
+            for (int j = 0; j < n; j++)
+                has |= strcmp(tables[j]->name, ladder[i]) == 0;
+            if (has != missing) any = 1, printf(" %s", ladder[i]);
+            if (missing && i == LADDER - 1 && !any) printf(" none");
+        }
+    }
+    printf("\n");
+    fflush(stdout);
+}
+
+/* Says once a program which they are. */
 static inline int tables_under_test(const tw_kernels *tables[8]) {
+    static int said;
     int n = tw_kernels_all(tables);
 #ifdef HAVE_EMULATED_AVX512
     tables[n++] = &tw_kernels_avx512_emulated;
     tables[n++] = &tw_kernels_avx512bf16_emulated;
 #endif
+    if (!said++) print_tables(tables, n);
     return n;
 }
 

@@ -1,24 +1,24 @@
 /* Which table is chosen. */
+#define _GNU_SOURCE
+#include "kernel_support.h"
 #include "kernels/dispatch.h"
-#include "support.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 static int rank(const char *name) {
-    static const char *const rungs[] = {"ref",    "avx2",       "avxvnni",
-                                        "avx512", "avx512vnni", "avx512bf16"};
-    for (int i = 0; i < 6; i++)
-        if (strcmp(name, rungs[i]) == 0) return i;
-    return 1; /* neon */
+    for (int i = 0; i < LADDER; i++)
+        if (strcmp(name, ladder[i]) == 0) return i;
+    return 100;
 }
 
 static void tables_are_complete_and_ascend_from_ref(void **state) {
     const tw_kernels *tables[8];
     int n = tw_kernels_all(tables);
+    printf("# this processor has:");
+    for (int i = 0; i < n; i++)
+        printf(" %s", tables[i]->name);
+    printf("\n");
+    fflush(stdout);
     assert_in_range(n, 1, 8);
     assert_string_equal(tables[0]->name, "ref");
     for (int i = 0; i < n; i++) {
@@ -29,6 +29,7 @@ static void tables_are_complete_and_ascend_from_ref(void **state) {
         for (const tw_narrow *narrow = &t->i8; narrow; narrow = narrow == &t->i8 ? &t->bf16 : NULL)
             assert_true(narrow->note && narrow->row && narrow->panel && narrow->pack &&
                         narrow->quantize && narrow->gemm);
+        assert_in_range(rank(t->name), 0, LADDER - 1);
         if (i > 0) assert_true(rank(t->name) > rank(tables[i - 1]->name));
     }
 }
@@ -50,8 +51,13 @@ static void a_cap_above_the_processor_gives_its_best(void **state) {
     int n = tw_kernels_all(tables);
     assert_string_equal(tw_kernels_pick("avx512bf16")->name, tables[n - 1]->name);
     assert_string_equal(tw_kernels_pick("neon")->name, "ref");
+    assert_string_equal(tw_kernels_pick("neoni8mm")->name, "ref");
 #elif defined(__aarch64__)
+    const tw_kernels *tables[8];
+    int n = tw_kernels_all(tables);
+    assert_string_equal(tw_kernels_pick("neoni8mm")->name, tables[n - 1]->name);
     assert_string_equal(tw_kernels_pick("avx2")->name, "ref");
+    assert_string_equal(tw_kernels_pick("avx512vnni")->name, "ref");
 #endif
 }
 
@@ -62,6 +68,8 @@ static void an_unknown_cap_is_no_cap_and_is_told(void **state) {
     assert_true(tw_kernels_cap_known(NULL));
     assert_true(tw_kernels_cap_known(""));
     assert_true(tw_kernels_cap_known("neon"));
+    assert_true(tw_kernels_cap_known("neoni8mm"));
+    assert_true(tw_kernels_cap_known("avx512vnni"));
 }
 
 /* The choice is made once a process, so each value needs a process that has not chosen. */
@@ -83,6 +91,7 @@ static void the_environment_caps_and_the_choice_is_final(void **state) {
     assert_int_equal(chosen_under("ref"), 10);
     assert_int_equal(chosen_under("avx512"), 10 + rank(tw_kernels_pick("avx512")->name));
     assert_int_equal(chosen_under("avx2"), 10 + rank(tw_kernels_pick("avx2")->name));
+    assert_int_equal(chosen_under("neondot"), 10 + rank(tw_kernels_pick("neondot")->name));
     assert_int_equal(chosen_under("pentium"), rank(tw_isa_best()));
 }
 

@@ -1,4 +1,5 @@
-/* NEON of 64-bit Arm: 4 lanes, 32 registers. */
+/* NEON of 64-bit Arm: 4 lanes, 32 registers. neondot.c compiles it once more with TW_DOT,
+ * neoni8mm.c with TW_I8MM. */
 #include <arm_neon.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -6,10 +7,15 @@
 typedef float32x4_t vf;
 typedef int32x4_t vi;
 enum { VL = 4, NV = 3, MR = 8 }; /* 24 accumulators, 3 of B, 5 left for A */
+#if defined(TW_I8MM)
+enum { GROUP = 8, A_BYTES = 1, A_OFFSET = 0 };
+#elif defined(TW_DOT)
+enum { GROUP = 4, A_BYTES = 1, A_OFFSET = 128 }; /* SDOT wants both operands with sign */
+#else
+enum { GROUP = 2, A_BYTES = 2, A_OFFSET = 0 };
 #define TABLE tw_kernels_neon
 #define TABLE_NAME "neon"
-
-enum { GROUP = 2, A_BYTES = 2 };
+#endif
 
 /* clang-format off */
 static inline vf v_zero(void) { return vdupq_n_f32(0.0f); }
@@ -71,18 +77,49 @@ static inline vi i_min(vi a, vi b) { return vminq_s32(a, b); }
 static inline vi i_max(vi a, vi b) { return vmaxq_s32(a, b); }
 static inline vi i_from(vf a) { return vcvtnq_s32_f32(a); }
 static inline vf v_from(vi a) { return vcvtq_f32_s32(a); }
+/* In the first lane alone, where the products take their second operand from. As C it takes GCC a
+ * register set to zero and an insertion. */
 static inline vi i_four(const void *p) {
-    int32_t four;
-    __builtin_memcpy(&four, p, 4);
-    return vdupq_n_s32(four);
+    vi a;
+    __asm__("ldr %s0, %1" : "=w"(a) : "m"(*(const char(*)[4])p));
+    return a;
 }
-static inline vi i_weights(const void *p) { return vreinterpretq_s32_s16(vmovl_s8(vld1_s8(p))); }
+#if defined(TW_I8MM)
+#define PAIRED 1
+static inline vi i_weights(const void *p) { return vld1q_s32(p); }
+static inline vi i_rows(const void *p, const void *q) {
+    return vreinterpretq_s32_s8(vcombine_s8(vld1_s8(p), vld1_s8(q)));
+}
+static inline vi i_pairs(vi s, vi a, vi b) {
+    return vusmmlaq_s32(s, vreinterpretq_u8_s32(a), vreinterpretq_s8_s32(b));
+}
+static inline vi i_upper(vi a, vi b) { return vcombine_s32(vget_low_s32(a), vget_low_s32(b)); }
+static inline vi i_lower(vi a, vi b) { return vcombine_s32(vget_high_s32(a), vget_high_s32(b)); }
+#elif defined(TW_DOT)
+static inline vi i_weights(const void *p) { return vld1q_s32(p); }
+static inline vi i_dot(vi s, vi a, vi b) {
+    return vdotq_laneq_s32(s, vreinterpretq_s8_s32(b), vreinterpretq_s8_s32(a), 0);
+}
+#else
+/* Of four columns the first element of K each, then the second, in 16 bits. */
+static inline vi i_weights(const void *p) {
+    static const uint8_t order[8] = {0, 2, 4, 6, 1, 3, 5, 7};
+    return vreinterpretq_s32_s16(vmovl_s8(vtbl1_s8(vld1_s8(p), vreinterpret_s8_u8(vld1_u8(order)))));
+}
 static inline vi i_dot(vi s, vi a, vi b) {
     int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
-    int32x4_t low = vmull_s16(vget_low_s16(x), vget_low_s16(y));
-    return vaddq_s32(s, vpaddq_s32(low, vmull_high_s16(x, y)));
+    return vmlal_high_laneq_s16(vmlal_laneq_s16(s, vget_low_s16(y), x, 0), y, x, 1);
 }
+#endif
+#if defined(TW_I8MM) || defined(TW_DOT)
+static inline void i_store_bytes(void *p, vi a) {
+    int16x4_t halves = vmovn_s32(a);
+    int8x8_t bytes = vmovn_s16(vcombine_s16(halves, halves));
+    __builtin_memcpy(p, &bytes, 4);
+}
+#else
 static inline void i_store_bytes(void *p, vi a) { vst1_s16(p, vmovn_s32(a)); }
+#endif
 static inline vf i_first(const void *p) {
     return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_u8(vld1q_u8(p)), 16));
 }

@@ -3,9 +3,9 @@
  *
  * A panel: element (p, j) at p / GROUP * NR * GROUP + j * GROUP + p % GROUP, K filled up with zeros
  * to a multiple of GROUP; then NR floats, the columns' scales, and NR int32, the columns' sums.
- * A row: its scale and its zero point in a line of its own, then K activations of A_BYTES and
- * zeros. As x = scale (a - zero), a sum of products of a minus zero times the column's sum is what
- * counts. */
+ * A row: its scale and its zero point in a line of its own, then K activations less A_OFFSET, of
+ * A_BYTES, and zeros. As x = scale (a - zero), a sum of products of a minus zero times the column's
+ * sum is what counts. */
 
 /* A sum that stays in its register: GCC 12 would also store it, at every step (docs/SPEED.md). */
 #if defined(__x86_64__) && !defined(TW_EMULATED)
@@ -105,11 +105,12 @@ ALWAYS_INLINE void quantize_row(const float *x, const float *m, size_t k, unsign
     if (poison == 0) head.zero = (int32_t)rintf(-low * to);
     memcpy(out, &head, sizeof head);
     out += ROW_HEAD;
-    vi zero = i_set1(head.zero), full = i_set1(255);
+    vi zero = i_set1(head.zero), full = i_set1(255), offset = i_set1(A_OFFSET);
     size_t n_bytes = row_i8(k) - ROW_HEAD, i = 0;
     for (; i < k; i += VL, out += VL * A_BYTES, n_bytes -= VL * A_BYTES) {
         vi a = i_add(i_from(v_mul(scaled(x, m, i, min_size(k - i, VL)), by)), zero);
-        i_store_bytes(out, i_min(i_max(a, i_zero()), full));
+        a = i_min(i_max(a, i_zero()), full);
+        i_store_bytes(out, A_OFFSET ? i_sub(a, offset) : a);
     }
     memset(out, 0, n_bytes);
 }
@@ -131,6 +132,14 @@ typedef struct tile_i8 {
     float *t;                              /* [rows, NR], scaled sums */
 } tile_i8;
 
+/* The lines of the next panel that lie where this step's weights are. */
+#define PREFETCH(next)                                                                             \
+    do {                                                                                           \
+        UNROLL for (size_t line = 0; line < NR * GROUP; line += 64)                                \
+            __builtin_prefetch(next + line, 0, 2);                                                 \
+        next += NR * GROUP;                                                                        \
+    } while (0)
+
 /* t = scale_a scale_b (sum - zero * sum of b) */
 ALWAYS_INLINE void scale_tile(size_t rows, const tile_i8 *job, vi sum[MR][NV]) {
     const unsigned char *tail = job->panel + job->steps * NR * GROUP;
@@ -140,16 +149,48 @@ ALWAYS_INLINE void scale_tile(size_t rows, const tile_i8 *job, vi sum[MR][NV]) {
         UNROLL for (size_t j = 0; j < NV; j++) {
             vf scale = v_load((const float *)(const void *)tail + j * VL);
             vi sums = i_load(tail + (NR + j * VL) * sizeof(float));
-            vf x = v_from(i_sub(sum[r][j], i_mul(i_set1(head.zero), sums)));
+            vf x = v_from(i_sub(sum[r][j], i_mul(i_set1(head.zero - A_OFFSET), sums)));
             v_store(job->t + r * NR + j * VL, v_mul(x, v_mul(scale, v_set1(head.scale))));
         }
     }
 }
 
-ALWAYS_INLINE void micro_i8(size_t rows, const tile_i8 *job) {
+#ifdef PAIRED
+/* Two rows by two columns in a vector, in which they are regrouped at the end. A row left over is
+ * its own partner. */
+ALWAYS_INLINE void sum_tile(size_t rows, const tile_i8 *job, vi sum[MR][NV]) {
+    const unsigned char *group[MR], *panel = job->panel, *next = job->next;
+    size_t pairs = (rows + 1) / 2;
+    vi pair[MR / 2][NR / 2];
+    UNROLL for (size_t r = 0; r < pairs; r++) {
+        UNROLL for (size_t j = 0; j < NR / 2; j++) pair[r][j] = i_zero();
+    }
+    UNROLL for (size_t r = 0; r < 2 * pairs; r++) group[r] =
+        job->a + ROW_HEAD + (r < rows ? r : rows - 1) * job->lda;
+    for (const unsigned char *end = panel + job->steps * NR * GROUP; panel < end;
+         panel += NR * GROUP) {
+        vi a[MR / 2];
+        UNROLL for (size_t r = 0; r < pairs; r++) a[r] = i_rows(group[2 * r], group[2 * r + 1]);
+        UNROLL for (size_t r = 0; r < 2 * pairs; r++) group[r] += GROUP;
+        UNROLL for (size_t j = 0; j < NR / 2; j++) {
+            vi b = i_weights(panel + j * 2 * GROUP);
+            UNROLL for (size_t r = 0; r < pairs; r++) {
+                pair[r][j] = i_pairs(pair[r][j], a[r], b);
+                IN_REGISTER(pair[r][j]);
+            }
+        }
+        PREFETCH(next);
+    }
+    UNROLL for (size_t r = 0; r < rows; r++) {
+        const vi *s = pair[r / 2];
+        UNROLL for (size_t j = 0; j < NV; j++) sum[r][j] =
+            r % 2 ? i_lower(s[2 * j], s[2 * j + 1]) : i_upper(s[2 * j], s[2 * j + 1]);
+    }
+}
+#else
+ALWAYS_INLINE void sum_tile(size_t rows, const tile_i8 *job, vi sum[MR][NV]) {
     const unsigned char *group[(MR + 2) / 3], *panel = job->panel, *next = job->next;
     size_t lda = job->lda;
-    vi sum[MR][NV];
     UNROLL for (size_t r = 0; r < rows; r++) {
         UNROLL for (size_t j = 0; j < NV; j++) sum[r][j] = i_zero();
     }
@@ -166,10 +207,14 @@ ALWAYS_INLINE void micro_i8(size_t rows, const tile_i8 *job) {
             }
         }
         UNROLL for (size_t r = 0; r < rows; r += 3) group[r / 3] += GROUP * A_BYTES;
-        UNROLL for (size_t line = 0; line < NR * GROUP; line += 64)
-            __builtin_prefetch(next + line, 0, 2);
-        next += NR * GROUP;
+        PREFETCH(next);
     }
+}
+#endif
+
+ALWAYS_INLINE void micro_i8(size_t rows, const tile_i8 *job) {
+    vi sum[MR][NV];
+    sum_tile(rows, job, sum);
     scale_tile(rows, job, sum);
 }
 

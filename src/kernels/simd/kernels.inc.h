@@ -15,10 +15,17 @@
  *
  *   vi                    a vector of VL int32; i_zero i_load i_add i_sub i_mul i_min i_max i_set1
  *   GROUP, A_BYTES        values of K that one i_dot takes; bytes a quantised activation takes
- *   i_four(p)             4 bytes of memory in every lane: GROUP activations
+ *   A_OFFSET              what is subtracted from an activation before it is stored: 0, or 128
+ *   i_four(p)             4 bytes of memory as i_dot wants them: GROUP activations
  *   i_weights(p)          VL * GROUP bytes of weights, as i_dot wants them
  *   i_dot(s, a, b)        s + the sum of a lane's GROUP products, exact
- *   i_store_bytes(p, a)   the lanes, 0..255, as VL activations of A_BYTES
+ *   i_store_bytes(p, a)   the lanes, 0..255 less A_OFFSET, as VL activations of A_BYTES
+ *
+ *   With PAIRED, in place of i_four and i_dot:
+ *   i_rows(p, q)          GROUP activations of either of two rows
+ *   i_pairs(s, a, b)      s + the products of two rows and two columns, {00, 01, 10, 11}, exact
+ *   i_upper(s, t) i_lower the first and the second row's sums of two such, four columns
+ *
  *   i_from(v) v_from(i)   to the nearest integer, ties to even; to the nearest float
  *
  * With BF16_PAIRS, an instruction for products of bf16:

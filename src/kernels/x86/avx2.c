@@ -7,9 +7,9 @@ typedef __m256 vf;
 typedef __m256i vi;
 enum { VL = 8, NV = 2, MR = 6 }; /* 12 accumulators, 2 of B, 1 of A */
 #ifdef TW_VNNI
-enum { GROUP = 4, A_BYTES = 1 };
+enum { GROUP = 4, A_BYTES = 1, A_OFFSET = 0 };
 #else
-enum { GROUP = 2, A_BYTES = 2 };
+enum { GROUP = 2, A_BYTES = 2, A_OFFSET = 0 };
 #define TABLE tw_kernels_avx2
 #define TABLE_NAME "avx2"
 #endif

@@ -11,9 +11,9 @@ typedef __m512 vf;
 typedef __m512i vi;
 enum { VL = 16, NV = 2, MR = 14 }; /* 28 accumulators, 2 of B, 1 of A */
 #ifdef TW_VNNI
-enum { GROUP = 4, A_BYTES = 1 };
+enum { GROUP = 4, A_BYTES = 1, A_OFFSET = 0 };
 #else
-enum { GROUP = 2, A_BYTES = 2 };
+enum { GROUP = 2, A_BYTES = 2, A_OFFSET = 0 };
 #endif
 #ifndef TABLE
 #define TABLE tw_kernels_avx512
