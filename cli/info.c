@@ -1,4 +1,5 @@
 /* tuwen info: everything a model file says about itself. */
+#include "int8_quality.h"
 #include "output.h"
 #include "session.h"
 #include "verbs.h"
@@ -32,15 +33,18 @@ static const char *shape_of(int n_dims, const int64_t *shape, char *buf, size_t 
     return buf;
 }
 
-/* "f32 40, f16 120": how many tensors of each type. */
+/* "40 f32, 120 f16": how many tensors of each type. */
 static void describe_precision(const tw_model_size *s, char *buf, size_t n_bytes) {
     const struct {
         const char *name;
         uint64_t n;
-    } types[] = {{"f32", s->n_tensors_f32}, {"f16", s->n_tensors_f16}, {"bf16", s->n_tensors_bf16}};
+    } types[] = {{"f32", s->n_tensors_f32},
+                 {"f16", s->n_tensors_f16},
+                 {"bf16", s->n_tensors_bf16},
+                 {"int8", s->n_tensors_i8}};
     size_t n = 0;
     buf[0] = '\0';
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (types[i].n)
             n += (size_t)snprintf(buf + n, n_bytes - n, "%s%llu %s", n ? ", " : "",
                                   (unsigned long long)types[i].n, types[i].name);
@@ -118,6 +122,7 @@ static void put_text(info *v, const tw_model *m) {
                   (unsigned long long)s.n_parameters, (unsigned long long)s.n_vision_parameters,
                   (unsigned long long)s.n_text_parameters);
     cli_put_field(b, "tensors", "%llu: %s", (unsigned long long)s.n_tensors, precision);
+    cli_put_quality(b, m);
     if (p.round_f16) cli_put_field(b, "", "rounded to f16 as the original's loader does");
     cli_put_field(b, "size", "%.1f MB of weights, %.1f MB file", (double)s.weight_bytes / 1e6,
                   (double)s.file_bytes / 1e6);
@@ -196,6 +201,7 @@ static void json_size(tw_buffer *b, const tw_model *m) {
     cli_json_number(b, "f32", (double)s.n_tensors_f32);
     cli_json_number(b, "f16", (double)s.n_tensors_f16);
     cli_json_number(b, "bf16", (double)s.n_tensors_bf16);
+    cli_json_number(b, "int8", (double)s.n_tensors_i8);
     tw_buffer_puts(b, "}");
     cli_json_number(b, "tensors", (double)s.n_tensors);
     tw_buffer_printf(b, ", \"weight_bytes\": %llu, \"file_bytes\": %llu",
@@ -256,6 +262,7 @@ static void put_json(info *v, const tw_model *m) {
         cli_json_member(b, "pos_embed", tw_pos_embed_name(p.pos_embed));
     }
     tw_buffer_puts(b, "}");
+    cli_json_quality(b, m);
     if (v->tensors) json_tensors(b, m);
     tw_buffer_puts(b, "}\n");
 }

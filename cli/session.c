@@ -231,11 +231,27 @@ void cli_describe_recipe(const tw_recipe *r, char *buf, size_t n) {
              r->fast_decode ? ", JPEG at a fraction" : "");
 }
 
+bool cli_is_int8(const tw_model *model) {
+    tw_model_size size = TW_MODEL_SIZE_INIT;
+    tw_model_get_size(model, &size);
+    return size.n_tensors_i8 > 0;
+}
+
+/* The cpu backend says itself when it does not compute with int8 weights. */
+static void tell_widened(const cli_session *s) {
+    tw_used used = TW_USED_INIT;
+    tw_encoder_used(s->encoder, &used);
+    if (strcmp(used.backend, "cpu") != 0 && cli_is_int8(s->model))
+        cli_error("%s: its int8 weights are widened for backend %s", tw_model_path(s->model),
+                  used.backend);
+}
+
 static void print_used(const cli_session *s) {
     char recipe[160] = "";
     if (s->recipe.size) cli_describe_recipe(&s->recipe, recipe, sizeof recipe);
     cli_error("%s, batch %d; %s%s%s", tw_encoder_description(s->encoder), s->batch,
               tw_model_arch(s->model)->name, recipe[0] ? "; " : "", recipe);
+    tell_widened(s);
 }
 
 static void take_backend(const cli_compute *compute, tw_encoder_options *o) {
@@ -372,7 +388,8 @@ void cli_json_used(tw_buffer *b, const cli_session *s, bool pictures) {
                      tw_version(), used.backend, cpu ? "cpu" : used.device, tw_isa_name(),
                      used.precision);
     if (!cpu) cli_json_member(b, "runtime", used.runtime);
-    if (!cpu || strcmp(used.precision, "f32") != 0) cli_json_member(b, "detail", used.detail);
+    if (!cpu || strcmp(used.precision, "f32") != 0 || (s->model && cli_is_int8(s->model)))
+        cli_json_member(b, "detail", used.detail);
     if (s->pool) tw_buffer_printf(b, ", \"threads\": %d", tw_pool_threads(s->pool));
     if (s->encoder) json_batches(b, s);
     if (s->model) {

@@ -78,6 +78,9 @@ const char *cli_model_path(const cli_compute *options);
 int cli_open_model(const cli_compute *options, tw_model **out);
 int cli_open_pool(const cli_compute *options, tw_pool **out);
 
+/* Whether a model file holds int8 weights. */
+bool cli_is_int8(const tw_model *model);
+
 typedef enum cli_towers { CLI_BOTH, CLI_VISION, CLI_TEXT_TOWER, CLI_ANY } cli_towers;
 
 /* All of it, and prints what is really used. `recipe` may be NULL. On failure nothing is open. */

@@ -9,10 +9,10 @@ static void put_json(tw_buffer *b, const char *path, const char *sha256, const t
     cli_json_member(b, "architecture", arch->name);
     tw_buffer_printf(b, ", \"parameters\": %llu, \"file_bytes\": %llu",
                      (unsigned long long)size->n_parameters, (unsigned long long)size->file_bytes);
-    tw_buffer_printf(b, ", \"tensors\": {\"f32\": %llu, \"f16\": %llu, \"bf16\": %llu}",
-                     (unsigned long long)size->n_tensors_f32,
-                     (unsigned long long)size->n_tensors_f16,
-                     (unsigned long long)size->n_tensors_bf16);
+    tw_buffer_printf(
+        b, ", \"tensors\": {\"f32\": %llu, \"f16\": %llu, \"bf16\": %llu, \"int8\": %llu}",
+        (unsigned long long)size->n_tensors_f32, (unsigned long long)size->n_tensors_f16,
+        (unsigned long long)size->n_tensors_bf16, (unsigned long long)size->n_tensors_i8);
     cli_json_member(b, "source_sha256", sha256);
     cli_json_member(b, "recipe", recipe);
 }

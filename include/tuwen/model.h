@@ -78,6 +78,23 @@ typedef enum tw_pos_embed {
 
 TW_API const char *tw_pos_embed_name(tw_pos_embed v); /* "chinese-clip", …; "none" */
 
+/* How near the features of an int8 model are to those of the checkpoint, as somebody measured it for
+ * the file to say. Pairs of cosines are mean and least, over pictures or texts that were not
+ * normalised; a pair that was not measured is two NaN. */
+typedef struct tw_int8_quality {
+    size_t struct_size;
+    const char *calibration; /* what it was measured on: "built-in", or the name of a set */
+    int32_t n_images, n_texts;
+    float image_cosine[2], text_cosine[2];
+    float required[2];  /* of both towers: mean and least cosine */
+    float recall_t2i[2]; /* R@1 in percent, of text-to-image retrieval: f32's, int8's */
+    float recall_i2t[2]; /* and the other way round */
+    const char *kept;   /* what was left f16 to get there: "v.blk.3,t.token_embd"; "" = nothing */
+    bool forced;        /* `required` was not reached */
+} tw_int8_quality;
+
+#define TW_INT8_QUALITY_INIT {sizeof(tw_int8_quality), 0, 0, 0, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, 0, false}
+
 /* Everything a checkpoint may leave open. All zero: recognise from names and shapes. */
 typedef struct tw_convert_options {
     size_t struct_size;
@@ -94,7 +111,9 @@ typedef struct tw_convert_options {
                                   Face's weights, else Chinese-CLIP's or OpenAI's, built in, when
                                   its size is the text tower's */
     const tw_recipe *recipe;   /* NULL = the checkpoint's own; size 0 = the model's resolution */
-    int precision;             /* -1 = each tensor as stored, else TW_F32, TW_F16 or TW_BF16 */
+    int precision;             /* -1 = each tensor as stored, else TW_F32, TW_F16, TW_BF16, or TW_I8:
+                                  matrices of blocks and the token table int8, other matrices f16.
+                                  What that costs is not looked at here: the command measures it */
     bool vision_only, text_only;
     int32_t context_length;    /* 0 = 52; in CLIP models all positions */
     const char *source_sha256; /* hex digest of the checkpoint, recorded as provenance; may be NULL */
@@ -109,9 +128,14 @@ typedef struct tw_convert_options {
                                   the checkpoint's own, from its files or family; 0 = all are */
     const char *onnx_text;     /* the text tower's graph when `checkpoint` is an ONNX graph of the
                                   image tower; NULL = X.txt.Y beside X.img.Y */
+    const char *keep_f16;      /* with TW_I8: blocks, and the token table, that become f16 all the same,
+                                  "v.blk.3,t.token_embd"; NULL = none */
+    const tw_int8_quality *quality; /* with TW_I8: recorded in the file; may be NULL */
+    bool no_smoothing;         /* with TW_I8: columns that stand out are not evened out (to see what
+                                  that does) */
 } tw_convert_options;
 
-#define TW_CONVERT_OPTIONS_INIT {sizeof(tw_convert_options), 0, 0, 0, 0, 0, TW_ACT_NONE, 0, 0, -1, false, false, 0, 0, 0, 0, TW_POS_EMBED_NONE, false, 0, 0}
+#define TW_CONVERT_OPTIONS_INIT {sizeof(tw_convert_options), 0, 0, 0, 0, 0, TW_ACT_NONE, 0, 0, -1, false, false, 0, 0, 0, 0, TW_POS_EMBED_NONE, false, 0, 0, 0, 0, false}
 
 /* Reads the checkpoint at `checkpoint` (nothing in it is ever executed): a file; the index of a
  * sharded one (*.index.json); or a folder as published by Hugging Face, open_clip or Chinese-CLIP,
@@ -168,15 +192,20 @@ typedef struct tw_provenance {
 /* `out` was set with its _INIT macro, here and below. The strings borrow from the model. */
 TW_API void tw_model_provenance(const tw_model *model, tw_provenance *out);
 
+/* What the file records of its int8 weights; false when it records nothing. The strings borrow from
+ * the model. */
+TW_API bool tw_model_int8_quality(const tw_model *model, tw_int8_quality *out);
+
 /* Size of the model: tensors, parameters, bytes of weights, and how many tensors of each type. */
 typedef struct tw_model_size {
     size_t struct_size;
     uint64_t n_tensors, n_parameters, n_vision_parameters, n_text_parameters;
     uint64_t weight_bytes, file_bytes;
     uint64_t n_tensors_f32, n_tensors_f16, n_tensors_bf16;
+    uint64_t n_tensors_i8;
 } tw_model_size;
 
-#define TW_MODEL_SIZE_INIT {sizeof(tw_model_size), 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define TW_MODEL_SIZE_INIT {sizeof(tw_model_size), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
 TW_API void tw_model_get_size(const tw_model *model, tw_model_size *out);
 

@@ -7,6 +7,7 @@
 #include "model/metadata.h"
 #include "model/recognize.h"
 #include "model/schema.h"
+#include "model/smooth.h"
 
 /* A tensor of the model file: where it comes from and what it becomes. */
 typedef struct tw_item {
@@ -26,9 +27,10 @@ typedef struct tw_conversion {
     tw_clip_config clip; /* what the configuration of a whole model says; embed_dim 0 = none */
     tw_tokenizer *tokenizer;
     tw_schema schema;
-    tw_item *items; /* [schema.n_entries]; view.data NULL for an absent optional tensor */
+    tw_item *items;        /* [schema.n_entries]; view.data NULL for an absent optional tensor */
     int32_t position_from; /* image size of the position table when it is resized, else 0 */
     float *position;       /* the resized table */
+    tw_block_smooth *vision_smooth, *text_smooth; /* [n_layers] with precision int8, else NULL */
     tw_metadata metadata;
     char *name; /* of the model */
     tw_gguf_writer *writer;

@@ -4,6 +4,7 @@
 #include "convert/folder.h"
 #include "convert/onnx_config.h"
 #include "convert/pos_embed.h"
+#include "convert/quantize.h"
 #include "convert/round_f16.h"
 #include "convert/stream.h"
 
@@ -24,9 +25,14 @@ static tw_status take_options(tw_conversion *c, const tw_convert_options *option
     if (options)
         memcpy(o, options, options->struct_size < sizeof *o ? options->struct_size : sizeof *o);
     if (o->precision != -1 && o->precision != TW_F32 && o->precision != TW_F16 &&
-        o->precision != TW_BF16)
-        return tw_fail(err, TW_ERR_ARGUMENT, "precision %d, expected f32, f16, bf16 or as stored",
-                       o->precision);
+        o->precision != TW_BF16 && o->precision != TW_I8)
+        return tw_fail(err, TW_ERR_ARGUMENT,
+                       "precision %d, expected f32, f16, bf16, int8 or as stored", o->precision);
+    if ((o->keep_f16 || o->quality || o->no_smoothing) && o->precision != TW_I8)
+        return tw_fail(err, TW_ERR_ARGUMENT,
+                       "keep_f16, quality and no_smoothing go with precision int8");
+    if (o->round_f16 && o->precision == TW_I8)
+        return tw_fail(err, TW_ERR_ARGUMENT, "round_f16 and precision int8: one or the other");
     if (o->vision_head_width < 0 || o->text_head_width < 0)
         return tw_fail(err, TW_ERR_ARGUMENT, "head width %d, expected a positive number",
                        o->vision_head_width < 0 ? o->vision_head_width : o->text_head_width);
@@ -120,6 +126,7 @@ static tw_status resize(tw_conversion *c, const tw_schema_entry *e, tw_tensor *t
 
 static tw_status gather(tw_conversion *c, tw_error *err) {
     const tw_arch *arch = &c->metadata.arch;
+    int precision = c->options.precision == TW_I8 ? TW_F16 : c->options.precision;
     TW_TRY(tw_schema_build(arch, &c->schema, err));
     c->items = calloc(c->schema.n_entries, sizeof *c->items);
     if (!c->items) return tw_fail_no_memory(err, c->schema.n_entries * sizeof *c->items);
@@ -133,10 +140,11 @@ static tw_status gather(tw_conversion *c, tw_error *err) {
         TW_TRY(check_span(&it->view, err));
         TW_TRY(resize(c, e, &it->view, err));
         TW_TRY(check_shape(e, &it->view, err));
-        TW_TRY(tw_stored_type(&it->view, e->matrix, c->options.precision, &it->dtype, err));
+        TW_TRY(tw_stored_type(&it->view, e->matrix, precision, &it->dtype, err));
         it->round_f16 = c->options.round_f16 && tw_is_rounded(arch, e->name);
         if (it->round_f16 && c->options.precision != TW_F32) it->dtype = TW_F16;
     }
+    TW_TRY(tw_quantize_plan(c, err));
     TW_TRY(take_logit_scale(c, err));
     return tw_origin_check_unused(c->origin, arch->vision.kind != TW_VISION_NONE,
                                   arch->text.kind != TW_TEXT_NONE, c->options.hooks, err);
@@ -159,12 +167,13 @@ static tw_status describe(tw_conversion *c, const char *path, tw_error *err) {
     return TW_OK;
 }
 
-/* The type that holds most elements of matrices names the file. */
+/* The type that holds most elements of matrices names the file, or int8 when there is any. */
 static tw_dtype main_type(const tw_conversion *c) {
-    uint64_t n[3] = {0}; /* by tw_dtype: f32, f16, bf16 */
+    uint64_t n[TW_I8 + 1] = {0}; /* by tw_dtype */
     for (size_t i = 0; i < c->schema.n_entries; i++)
         if (c->schema.entries[i].matrix && c->items[i].view.data)
             n[c->items[i].dtype] += tw_tensor_elements(&c->items[i].view);
+    if (n[TW_I8]) return TW_I8;
     if (n[TW_F16] > n[TW_F32] && n[TW_F16] > n[TW_BF16]) return TW_F16;
     return n[TW_BF16] > n[TW_F32] ? TW_BF16 : TW_F32;
 }
@@ -175,11 +184,14 @@ static tw_dtype main_type(const tw_conversion *c) {
 static tw_status declare(tw_conversion *c, tw_error *err) {
     TW_TRY(tw_gguf_writer_create(&c->writer, err));
     c->metadata.file_type = main_type(c);
+    c->metadata.quality = c->options.quality;
     TW_TRY(tw_metadata_put(c->writer, &c->metadata, err));
     for (size_t i = 0; i < c->schema.n_entries; i++) {
         const tw_schema_entry *e = &c->schema.entries[i];
         if (!c->items[i].view.data) continue;
-        TW_TRY(tw_gguf_declare(c->writer, e->name, c->items[i].dtype, e->n_dims, e->shape, err));
+        TW_TRY(c->items[i].dtype == TW_I8 ? tw_quantize_declare(c, i, err)
+                                          : tw_gguf_declare(c->writer, e->name, c->items[i].dtype,
+                                                            e->n_dims, e->shape, err));
     }
     return TW_OK;
 }
@@ -193,7 +205,9 @@ static tw_status write_file(tw_conversion *c, const char *path, tw_error *err) {
         TW_TRY(tw_progress(c->options.hooks, "convert", i, n, err));
         if (!c->items[i].view.data) continue;
         const tw_item *it = &c->items[i];
-        TW_TRY(tw_stream_tensor(c->writer, &it->view, it->dtype, it->round_f16, err));
+        TW_TRY(it->dtype == TW_I8
+                   ? tw_quantize_stream(c, i, err)
+                   : tw_stream_tensor(c->writer, &it->view, it->dtype, it->round_f16, err));
     }
     TW_TRY(tw_gguf_writer_end(c->writer, err));
     TW_TRY(tw_progress(c->options.hooks, "convert", n, n, err));
@@ -255,6 +269,7 @@ static void release(tw_conversion *c) {
     free(c->file);
     free(c->items);
     free(c->position);
+    tw_quantize_free(c);
     tw_schema_free(&c->schema);
     tw_tokenizer_free(c->tokenizer);
     tw_origin_free(c->origin);

@@ -131,7 +131,8 @@ tw_status tw_pos_embed_resize(tw_tensor *table, int32_t from, int32_t to, tw_pos
             for (size_t w = 0; w < width; w++)
                 row[w] = (float)cell[w];
         }
-    *table = (tw_tensor){table->name, TW_F32, 2, {(int64_t)n, (int64_t)width}, {0}, out, NULL};
+    *table = (tw_tensor){table->name, TW_F32, 2,   {(int64_t)n, (int64_t)width}, {0}, out,
+                         NULL,        NULL,   NULL};
     tw_tensor_set_c_order(table);
     *storage = out;
     out = NULL;

@@ -13,8 +13,9 @@
 tw_status tw_stored_type(const tw_tensor *t, bool matrix, int precision, tw_dtype *out,
                          tw_error *err) {
     if (t->dtype != TW_F32 && t->dtype != TW_F16 && t->dtype != TW_BF16 && t->dtype != TW_F64)
-        return tw_fail(err, TW_ERR_UNSUPPORTED, "tensor '%s' has type %s, expected a float type",
-                       t->name, tw_dtype_name(t->dtype));
+        return tw_fail(err, TW_ERR_UNSUPPORTED, "tensor '%s' has type %s, expected a float type%s",
+                       t->name, tw_dtype_name(t->dtype),
+                       t->dtype == TW_I8 ? "; an int8 model file is made of a checkpoint" : "");
     *out = t->dtype == TW_F64 ? TW_F32 : t->dtype;
     if (precision == TW_F32 || (precision >= 0 && matrix)) *out = (tw_dtype)precision;
     return TW_OK;

@@ -77,6 +77,9 @@ typedef struct tw_kernels {
      * bits; k is below TW_I8_MAX_K. A row with a NaN or an infinity gets the scale NaN. Every table
      * quantises to the same integers. */
     tw_narrow i8;
+    /* i8.pack of weights that are int8 already, w [n, k] without gaps, each row with its scale. */
+    void (*pack_stored_i8)(const signed char *w, const float *scale, size_t n, size_t k,
+                           size_t panel_begin, size_t panel_end, unsigned char *packed);
 
     /* bf16: both operands rounded to the nearest, ties to even; their products, which are exact, in
      * one chain of fused multiply-adds in f32, the second of a pair before the first. So all tables

@@ -14,15 +14,16 @@ static void put_general(tw_gguf_writer *w, const tw_metadata *m) {
                        vision && text ? "two-tower CLIP model"
                        : text         ? "text-only CLIP model"
                                       : "vision-only CLIP model");
-    /* ggml's numbers: all f32, mostly f16, mostly bf16. */
-    tw_gguf_put_u32(w, "general.file_type",
-                    m->file_type == TW_F16    ? 1
-                    : m->file_type == TW_BF16 ? 32
-                                              : 0);
+    /* ggml's numbers: all f32, mostly f16, mostly bf16. It has none for plain int8. */
+    if (m->file_type != TW_I8)
+        tw_gguf_put_u32(w, "general.file_type",
+                        m->file_type == TW_F16    ? 1
+                        : m->file_type == TW_BF16 ? 32
+                                                  : 0);
     tw_gguf_put_bool(w, "clip.has_text_encoder", text);
     tw_gguf_put_bool(w, "clip.has_vision_encoder", vision);
     tw_gguf_put_bool(w, "clip.use_gelu", m->arch.vision.activation == TW_GELU_ERF);
-    tw_gguf_put_u32(w, "tuwen.file_version", TW_FILE_VERSION);
+    tw_gguf_put_u32(w, "tuwen.file_version", m->file_type == TW_I8 ? 2 : 1);
     tw_gguf_put_string(w, "tuwen.arch", m->arch.name);
     tw_gguf_put_f32(w, "tuwen.logit_scale", m->logit_scale);
 }
@@ -146,6 +147,7 @@ static void put_provenance(tw_gguf_writer *w, const tw_provenance *p) {
 tw_status tw_metadata_put(tw_gguf_writer *w, const tw_metadata *m, tw_error *err) {
     put_general(w, m);
     put_provenance(w, &m->provenance);
+    if (m->quality) tw_metadata_put_quality(w, m->quality);
     if (m->arch.vision.kind != TW_VISION_NONE) {
         put_vision(w, &m->arch);
         put_recipe(w, &m->recipe);

@@ -252,9 +252,9 @@ done:
     return status;
 }
 
-/* The string of an optional key, "" when absent. A NUL inside would cut it: that is damage. */
-static tw_status append_optional(const tw_gguf *g, const char *key, tw_buffer *b, size_t *offset,
-                                 tw_error *err) {
+/* A NUL inside would cut it: that is damage. */
+tw_status tw_metadata_optional(const tw_gguf *g, const char *key, tw_buffer *b, size_t *offset,
+                               tw_error *err) {
     tw_gguf_string s = {"", 0};
     if (tw_gguf_find(g, key)) TW_TRY(tw_gguf_get_string(g, key, &s, err));
     if (s.n_bytes > 4096 || memchr(s.data, 0, s.n_bytes) || !tw_utf8_valid(s.data, s.n_bytes))
@@ -288,7 +288,7 @@ tw_status tw_metadata_read_provenance(const tw_gguf *g, tw_provenance *out, char
     tw_status status;
     *storage = NULL;
     for (size_t i = 0; i < TW_COUNT(keys); i++)
-        TW_CHECK(append_optional(g, keys[i], &b, &at[i], err));
+        TW_CHECK(tw_metadata_optional(g, keys[i], &b, &at[i], err));
     if (b.failed) {
         status = tw_fail_no_memory(err, b.n_bytes);
         goto done;

@@ -3,6 +3,7 @@
 
 #include "base/size.h"
 #include "format/gguf/gguf.h"
+#include "model/int8.h"
 #include "model/metadata.h"
 #include "model/schema.h"
 
@@ -38,18 +39,19 @@ static tw_status bind_tensor(const tw_gguf *g, const tw_schema_entry *entry, tw_
     char expected[96], got[96];
     if (!t && entry->optional) return TW_OK;
     if (!t) return tw_fail(err, TW_ERR_FORMAT, "tensor '%s' is missing", entry->name);
+    bool int8 = t->view.dtype == TW_I8 && entry->int8;
     if (!t->view.data ||
-        (t->view.dtype != TW_F32 && t->view.dtype != TW_F16 && t->view.dtype != TW_BF16))
+        (t->view.dtype != TW_F32 && t->view.dtype != TW_F16 && t->view.dtype != TW_BF16 && !int8))
         return tw_fail(err, TW_ERR_UNSUPPORTED,
-                       "tensor '%s' has the ggml type %u, expected f32, f16 or bf16", entry->name,
-                       t->ggml_type);
+                       "tensor '%s' has the ggml type %u, expected f32, f16%s", entry->name,
+                       t->ggml_type, entry->int8 ? ", bf16 or i8" : " or bf16");
     if (t->view.n_dims != entry->n_dims ||
         memcmp(t->view.shape, entry->shape, (size_t)entry->n_dims * sizeof *entry->shape))
         return tw_fail(err, TW_ERR_MISMATCH, "tensor '%s' has shape %s, expected %s", entry->name,
                        tw_shape_text(t->view.n_dims, t->view.shape, got, sizeof got),
                        tw_shape_text(entry->n_dims, entry->shape, expected, sizeof expected));
     *slot = t->view;
-    return TW_OK;
+    return int8 ? tw_int8_bind(g, entry, slot, err) : TW_OK;
 }
 
 static tw_status bind_weights(tw_model *m, tw_error *err) {
@@ -63,6 +65,7 @@ static tw_status bind_weights(tw_model *m, tw_error *err) {
     if (m->arch.vision.kind == TW_VISION_VIT && !m->vision.projection.data &&
         m->arch.vision.width != m->arch.embed_dim)
         status = tw_fail(err, TW_ERR_FORMAT, "tensor 'visual_projection.weight' is missing");
+    if (status == TW_OK) status = tw_int8_check(m, err);
 done:
     tw_schema_free(&schema);
     return status;
@@ -79,6 +82,7 @@ static tw_status parse(tw_model *m, const void *data, size_t n_bytes, tw_error *
     m->logit_scale = metadata.logit_scale;
     m->file_bytes = n_bytes;
     TW_TRY(tw_metadata_read_provenance(m->gguf, &m->provenance, &m->provenance_text, err));
+    TW_TRY(tw_metadata_read_quality(m->gguf, &m->quality, &m->quality_text, err));
     /* Weights before the tokenizer: the table of embeddings proves the size of the vocabulary. */
     TW_TRY(bind_weights(m, err));
     if (m->arch.text.kind == TW_TEXT_NONE) return TW_OK;
@@ -135,6 +139,7 @@ void tw_model_free(tw_model *model) {
     tw_gguf_free(model->gguf);
     tw_unmap_file(&model->file);
     free(model->provenance_text);
+    free(model->quality_text);
     free(model->path);
     free(model);
 }
@@ -168,15 +173,25 @@ void tw_model_provenance(const tw_model *model, tw_provenance *out) {
     copy_out(out, out->struct_size, &model->provenance, sizeof model->provenance);
 }
 
+bool tw_model_int8_quality(const tw_model *model, tw_int8_quality *out) {
+    if (model->quality.struct_size == 0) return false;
+    copy_out(out, out->struct_size, &model->quality, sizeof model->quality);
+    return true;
+}
+
 static bool starts_with(const char *s, const char *prefix) {
     return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
 /* The running statistics of a batch norm are state, not parameters: the counts that the models'
- * authors publish leave them out. */
-static bool is_statistic(const char *name) {
-    size_t n = strlen(name);
-    return n > 8 && (strcmp(name + n - 8, ".bn.mean") == 0 || strcmp(name + n - 7, ".bn.var") == 0);
+ * authors publish leave them out. What stands beside int8 matrices is part of how they are stored.
+ */
+static bool is_no_parameter(const char *name) {
+    static const char *const endings[] = {".bn.mean", ".bn.var", ".scale", ".smooth"};
+    for (size_t i = 0, n = strlen(name); i < TW_COUNT(endings); i++)
+        if (n > strlen(endings[i]) && strcmp(name + n - strlen(endings[i]), endings[i]) == 0)
+            return true;
+    return false;
 }
 
 void tw_model_get_size(const tw_model *model, tw_model_size *out) {
@@ -185,7 +200,7 @@ void tw_model_get_size(const tw_model *model, tw_model_size *out) {
                           .file_bytes = model->file_bytes}; /* 1: the logit scale */
     for (size_t i = 0; i < size.n_tensors; i++) {
         const tw_gguf_tensor *t = tw_gguf_tensor_at(model->gguf, i);
-        uint64_t n = is_statistic(t->view.name) ? 0 : tw_tensor_elements(&t->view);
+        uint64_t n = is_no_parameter(t->view.name) ? 0 : tw_tensor_elements(&t->view);
         size.n_parameters += n;
         if (starts_with(t->view.name, "v.") || starts_with(t->view.name, "visual_projection."))
             size.n_vision_parameters += n;
@@ -195,6 +210,7 @@ void tw_model_get_size(const tw_model *model, tw_model_size *out) {
         size.n_tensors_f32 += t->view.dtype == TW_F32;
         size.n_tensors_f16 += t->view.dtype == TW_F16;
         size.n_tensors_bf16 += t->view.dtype == TW_BF16;
+        size.n_tensors_i8 += t->view.dtype == TW_I8;
     }
     copy_out(out, out->struct_size, &size, sizeof size);
 }

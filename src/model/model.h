@@ -12,7 +12,7 @@ typedef struct tw_norm_weights {
 } tw_norm_weights;
 
 typedef struct tw_linear_weights {
-    tw_tensor weight; /* [out, in] */
+    tw_tensor weight; /* [out, in]; int8 with its scales where stored so */
     tw_tensor bias;   /* [out]; data NULL when there is none */
 } tw_linear_weights;
 
@@ -76,6 +76,9 @@ struct tw_model {
     char *provenance_text;
     tw_vision_weights vision;
     tw_text_weights text;
+    bool int8; /* some matrices of blocks are int8 */
+    tw_int8_quality quality; /* struct_size 0: not recorded; strings in quality_text */
+    char *quality_text;
 };
 
 /* The same as tw_model_open() on bytes in memory, which must outlive the model (tests, fuzzing). */

@@ -26,7 +26,7 @@ enum {
     N_EXTENTS
 };
 
-enum { VECTOR = 0, MATRIX = 1, OPTIONAL = 2 };
+enum { VECTOR = 0, MATRIX = 1, OPTIONAL = 2, INT8 = 4 };
 
 typedef struct row {
     const char *name;
@@ -43,6 +43,13 @@ typedef struct row {
     }
 #define LINEAR(name, at, out, in)                                                                  \
     {name ".weight", at + offsetof(tw_linear_weights, weight), MATRIX, {out, in}}, {               \
+        name ".bias", at + offsetof(tw_linear_weights, bias), VECTOR, {                            \
+            out                                                                                    \
+        }                                                                                          \
+    }
+/* A linear layer of a block. */
+#define PRODUCT(name, at, out, in)                                                                 \
+    {name ".weight", at + offsetof(tw_linear_weights, weight), MATRIX | INT8, {out, in}}, {        \
         name ".bias", at + offsetof(tw_linear_weights, bias), VECTOR, {                            \
             out                                                                                    \
         }                                                                                          \
@@ -76,10 +83,10 @@ static const row vit_end_rows[] = {
 
 /* ffn_down is the first linear of the MLP and ffn_up the second: so clip.cpp named them. */
 static const row block_rows[] = {
-    LINEAR("attn_q", IN_BLOCK(q), W, W),   LINEAR("attn_k", IN_BLOCK(k), W, W),
-    LINEAR("attn_v", IN_BLOCK(v), W, W),   LINEAR("attn_out", IN_BLOCK(out), W, W),
-    NORM("ln1", IN_BLOCK(ln1), W),         LINEAR("ffn_down", IN_BLOCK(fc1), M, W),
-    LINEAR("ffn_up", IN_BLOCK(fc2), W, M), NORM("ln2", IN_BLOCK(ln2), W),
+    PRODUCT("attn_q", IN_BLOCK(q), W, W),   PRODUCT("attn_k", IN_BLOCK(k), W, W),
+    PRODUCT("attn_v", IN_BLOCK(v), W, W),   PRODUCT("attn_out", IN_BLOCK(out), W, W),
+    NORM("ln1", IN_BLOCK(ln1), W),          PRODUCT("ffn_down", IN_BLOCK(fc1), M, W),
+    PRODUCT("ffn_up", IN_BLOCK(fc2), W, M), NORM("ln2", IN_BLOCK(ln2), W),
 };
 
 static const row stem_rows[] = {
@@ -104,7 +111,7 @@ static const row pool_rows[] = {
 };
 
 static const row bert_rows[] = {
-    {"t.token_embd.weight", IN_TEXT(token), MATRIX, {V, W}},
+    {"t.token_embd.weight", IN_TEXT(token), MATRIX | INT8, {V, W}},
     {"t.position_embd.weight", IN_TEXT(position), VECTOR, {N, W}},
     {"t.token_type_embd.weight", IN_TEXT(type), MATRIX, {T, W}},
     NORM("t.embd_ln", IN_TEXT(embed_norm), W),
@@ -115,7 +122,7 @@ static const row bert_end_rows[] = {
 
 /* The names are clip.cpp's. */
 static const row clip_text_rows[] = {
-    {"t.token_embd.weight", IN_TEXT(token), MATRIX, {V, W}},
+    {"t.token_embd.weight", IN_TEXT(token), MATRIX | INT8, {V, W}},
     {"t.position_embd.weight", IN_TEXT(position), VECTOR, {N, W}},
 };
 static const row clip_text_end_rows[] = {
@@ -149,6 +156,7 @@ static tw_status add(const place *at, const row *rows, size_t n_rows, tw_error *
         const row *r = &rows[i];
         tw_schema_entry *e = &s->entries[s->n_entries++];
         *e = (tw_schema_entry){.matrix = r->flags & MATRIX,
+                               .int8 = r->flags & INT8,
                                .optional = r->flags & OPTIONAL,
                                .group = at->group,
                                .index = at->index,

@@ -21,6 +21,7 @@ typedef struct tw_schema_entry {
     int n_dims;
     int64_t shape[4];
     bool matrix;   /* a factor of a product or an embedding table: may be stored in 16 bits */
+    bool int8;     /* may be stored as int8 with scales: a block's matrix or the token table */
     bool optional; /* may be absent */
     tw_slot_group group;
     int index;

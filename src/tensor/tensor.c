@@ -46,7 +46,7 @@ void tw_tensor_set_c_order(tw_tensor *t) {
 
 bool tw_tensor_is_c_order(const tw_tensor *t) {
     int64_t stride = 1;
-    if (t->unpack) return false;
+    if (t->unpack || t->row_scale || t->column_scale) return false;
     for (int i = t->n_dims - 1; i >= 0; i--) {
         if (t->shape[i] != 1 && t->stride[i] != stride) return false;
         stride *= t->shape[i];
@@ -161,6 +161,19 @@ static void convert_run(tw_dtype dtype, const uint8_t *p, int64_t stride, size_t
     }
 }
 
+static float load_scale(const void *scales, size_t i) {
+    float v = 1;
+    if (scales) memcpy(&v, (const uint8_t *)scales + i * sizeof v, sizeof v);
+    return v;
+}
+
+/* The two scales are multiplied first, so that a transposed view gives the same bits. */
+static void scale_run(const tw_tensor *t, size_t row, size_t column, size_t n, float *out) {
+    float by = load_scale(t->row_scale, row);
+    for (size_t i = 0; i < n; i++)
+        out[i] *= by * load_scale(t->column_scale, column + i);
+}
+
 void tw_tensor_to_f32_range(const tw_tensor *t, size_t begin, size_t n, float *out) {
     size_t size = tw_dtype_bytes(t->dtype);
     const uint8_t *data = t->data;
@@ -185,6 +198,7 @@ void tw_tensor_to_f32_range(const tw_tensor *t, size_t begin, size_t n, float *o
         }
         size_t run = TW_MIN(n, inner - column);
         convert_run(t->dtype, data + offset * size, t->stride[last], run, out);
+        if (t->row_scale || t->column_scale) scale_run(t, begin / inner, column, run, out);
         out += run;
         begin += run;
         n -= run;
@@ -201,6 +215,8 @@ tw_tensor tw_tensor_transpose(const tw_tensor *t) {
     out.shape[1] = t->shape[0];
     out.stride[0] = t->stride[1];
     out.stride[1] = t->stride[0];
+    out.row_scale = t->column_scale;
+    out.column_scale = t->row_scale;
     return out;
 }
 
@@ -208,5 +224,6 @@ tw_tensor tw_tensor_rows(const tw_tensor *t, int64_t begin, int64_t n) {
     tw_tensor out = *t;
     out.shape[0] = n;
     out.data = (const uint8_t *)t->data + (size_t)(begin * t->stride[0]) * tw_dtype_bytes(t->dtype);
+    if (t->row_scale) out.row_scale = (const uint8_t *)t->row_scale + (size_t)begin * sizeof(float);
     return out;
 }

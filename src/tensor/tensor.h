@@ -16,6 +16,9 @@ typedef struct tw_tensor {
     /* NULL; or, when `data` is packed blocks of ggml's in C order: reads elements [begin, begin + n)
      * of them. Then the type is f32 and the strides stand for what is read. */
     void (*unpack)(const uint8_t *data, size_t begin, size_t n, float *out);
+    /* NULL; or, of a matrix, what its rows or columns are multiplied by when read as f32: f32, one
+     * behind the other, little endian, may be unaligned. */
+    const void *row_scale, *column_scale;
 } tw_tensor;
 
 size_t tw_dtype_bytes(tw_dtype dtype); /* 0 for an unknown value */
@@ -29,7 +32,7 @@ bool tw_shape_elements(int n_dims, const int64_t *shape, uint64_t *out);
 
 /* Sets C-order strides from the shape. */
 void tw_tensor_set_c_order(tw_tensor *t);
-/* Whether the bytes at `data` are the elements in C order. */
+/* Whether the bytes at `data` are the elements in C order, as they are. */
 bool tw_tensor_is_c_order(const tw_tensor *t);
 
 /* "[768, 3, 16, 16]" into buf. Returns buf. */

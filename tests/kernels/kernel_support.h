@@ -61,13 +61,13 @@ typedef struct walled {
     void *at;
     size_t n_bytes;
 } walled;
-static walled walls[64];
+static walled walls[128];
 static size_t n_walls;
 
 static inline float *array(size_t n) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t n_bytes = (n * sizeof(float) + page - 1) / page * page;
-    assert_true(n_walls < 64);
+    assert_true(n_walls < 128);
     char *at =
         mmap(NULL, n_bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(at != MAP_FAILED);

@@ -43,6 +43,28 @@ static operands make_operands(const problem *p, uint64_t *seed) {
     return o;
 }
 
+/* Weights that are int8 already give the panels that quantising makes. */
+static void check_stored(const tw_kernels *t, const problem *p, const operands *o,
+                         const unsigned char *packed) {
+    size_t n = panels_of(t, p->n) * t->i8.panel(p->k);
+    signed char *b = (signed char *)bytes((p->n * p->k + 3) / 4 * 4);
+    float *scale = array(p->n);
+    unsigned char *again = bytes(n);
+    for (size_t i = 0; i < p->n; i++) {
+        const float *row = o->w + i * (p->k + p->pad);
+        float most = 0;
+        for (size_t j = 0; j < p->k; j++)
+            most = fmaxf(most, fabsf(row[j]));
+        scale[i] = most > 0 ? most / 127.0f : 0;
+        for (size_t j = 0; j < p->k && most > 0; j++)
+            b[i * p->k + j] = (signed char)rintf(row[j] * (127.0f / most));
+    }
+    memset(again, 0xA5, n);
+    t->pack_stored_i8(b, scale, p->n, p->k, 0, panels_of(t, p->n), again);
+    if (memcmp(packed, again, n) != 0)
+        fail_case("%s: stored weights are packed differently", t->name);
+}
+
 /* In two ranges of panels; what is outside a range stays. */
 static unsigned char *pack(const tw_kernels *t, const problem *p, const operands *o,
                            uint64_t *seed) {
@@ -53,6 +75,7 @@ static unsigned char *pack(const tw_kernels *t, const problem *p, const operands
     for (size_t i = 0; i < cut * size; i++)
         if (packed[i] != 0xA5) fail_case("packing touched a panel outside its range");
     t->i8.pack(o->w, p->k + p->pad, p->n, p->k, 0, cut, packed);
+    check_stored(t, p, o, packed);
     return packed;
 }
 

@@ -89,18 +89,33 @@ static const narrow_words bf16_words = {
     "bf16", "products of the blocks, sums and all else f32, ",
     "products of blocks, bottlenecks and attention pool, sums and all else f32, "};
 
+/* What is computed in less than f32, and what the file has of it and is not. */
+static void describe_products(const tw_backend_state *s, char *buf, size_t n_bytes) {
+    const tw_weights *w = s->weights;
+    const tw_narrow *narrow = w->narrow;
+    bool resnet = w->has_vision && s->model->arch.vision.kind != TW_VISION_VIT;
+    const narrow_words *words = narrow == &s->kernels->i8 ? &int8_words : &bf16_words;
+    const char *widened = w->n_widened ? "int8 weights widened, " : "";
+    if (narrow == &s->kernels->i8 && w->n_narrow < w->n_products)
+        snprintf(buf, n_bytes, "%zu of %zu products of the blocks, all else f32, ", w->n_narrow,
+                 w->n_products);
+    else
+        snprintf(buf, n_bytes, "%s%s%s", widened,
+                 !narrow  ? ""
+                 : resnet ? words->with_resnet
+                          : words->without,
+                 narrow ? narrow->note : "");
+}
+
 static void describe(const tw_backend_state *s, tw_used *used) {
     int n = tw_pool_threads(s->pool);
-    snprintf(used->device, sizeof used->device, "%s", s->kernels->name);
+    char products[104];
     const tw_narrow *narrow = s->weights->narrow;
-    bool resnet = s->weights->has_vision && s->model->arch.vision.kind != TW_VISION_VIT;
     const narrow_words *words = narrow == &s->kernels->i8 ? &int8_words : &bf16_words;
+    describe_products(s, products, sizeof products);
+    snprintf(used->device, sizeof used->device, "%s", s->kernels->name);
     snprintf(used->precision, sizeof used->precision, "%s", narrow ? words->precision : "f32");
-    snprintf(used->detail, sizeof used->detail, "%s%s%d thread%s",
-             !narrow  ? ""
-             : resnet ? words->with_resnet
-                      : words->without,
-             narrow ? narrow->note : "", n, n == 1 ? "" : "s");
+    snprintf(used->detail, sizeof used->detail, "%s%d thread%s", products, n, n == 1 ? "" : "s");
 }
 
 static void capabilities(const tw_backend_state *s, tw_capabilities *can) {

@@ -11,7 +11,7 @@
 typedef struct tw_matrix {
     const tw_narrow *narrow; /* what B is packed for, or NULL: f32 */
     void *packed;            /* ceil(n/nr) panels */
-    const float *smooth;     /* [k] or NULL: what columns of A are multiplied by, see smooth.c */
+    const float *smooth;     /* [k] or NULL: what columns of A are multiplied by, model/smooth.c */
     float *bias;             /* [n] or NULL */
     size_t n, k;
 } tw_matrix;
@@ -83,6 +83,9 @@ typedef struct tw_weights {
     tw_clip_text clip_text;
     bool has_vision, has_text;
     const tw_narrow *narrow; /* of the matrices that are not f32; NULL: all are */
+    size_t n_products;       /* groups of matrices of transformer blocks that read the same A */
+    size_t n_narrow;         /* of these, not f32 */
+    size_t n_widened;        /* of these, int8 in the file and something else here */
     void **owned;
     size_t n_owned, capacity_owned;
 } tw_weights;

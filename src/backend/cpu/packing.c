@@ -5,6 +5,7 @@
 #include "base/size.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 tw_status tw_own(tw_loader *l, size_t n_floats, float **out) {
     tw_weights *w = l->weights;
@@ -54,7 +55,8 @@ typedef struct pack_job {
     tw_row_filter filter;
     const void *context;
     const tw_matrix *to;
-    bool stored; /* weight is bf16 as it is wanted */
+    bool stored;        /* weight is bf16 or int8 as it is wanted */
+    const float *scale; /* [n] of stored int8 */
     atomic_bool out_of_memory;
 } pack_job;
 
@@ -62,9 +64,14 @@ typedef struct pack_job {
 enum { PACK_PANELS = 8 };
 
 static void pack_stored(const pack_job *job, size_t row, size_t rows, unsigned char *to) {
-    const unsigned char *from = (const unsigned char *)job->weight->data + row * job->k * 2;
-    size_t nr = job->kernels->nr;
-    job->kernels->pack_stored_bf16(from, rows, job->k, 0, (rows + nr - 1) / nr, to);
+    size_t size = tw_dtype_bytes(job->weight->dtype), nr = job->kernels->nr;
+    const unsigned char *from = (const unsigned char *)job->weight->data + row * job->k * size;
+    size_t panels = (rows + nr - 1) / nr;
+    if (job->scale)
+        job->kernels->pack_stored_i8((const signed char *)from, job->scale + row, rows, job->k, 0,
+                                     panels, to);
+    else
+        job->kernels->pack_stored_bf16(from, rows, job->k, 0, panels, to);
 }
 
 static void pack_floats(const pack_job *job, const float *block, size_t rows, void *to) {
@@ -97,18 +104,31 @@ static void pack_task(void *arg, int index) {
     free(block);
 }
 
+static tw_status run(tw_loader *l, pack_job *job) {
+    size_t panels = (job->n + l->kernels->nr - 1) / l->kernels->nr;
+    tw_pool_run(l->pool, pack_task, job, (int)((panels + PACK_PANELS - 1) / PACK_PANELS));
+    if (atomic_load(&job->out_of_memory))
+        return tw_fail_no_memory(l->err, PACK_PANELS * l->kernels->nr * job->k * sizeof(float));
+    tw_drop_pages(job->weight->data, job->n * job->k * tw_dtype_bytes(job->weight->dtype));
+    return TW_OK;
+}
+
 tw_status tw_pack(tw_loader *l, const tw_tensor *weight, tw_row_filter filter, const void *context,
                   const tw_matrix *to) {
-    size_t n = to->n, k = to->k;
-    pack_job job = {l->kernels, weight, n, k, filter, context, to, false, false};
+    pack_job job = {l->kernels, weight, to->n, to->k, filter, context, to, false, NULL, false};
     job.stored = to->narrow == &l->kernels->bf16 && weight->dtype == TW_BF16 && !filter &&
                  tw_tensor_is_c_order(weight);
-    size_t panels = (n + l->kernels->nr - 1) / l->kernels->nr;
-    tw_pool_run(l->pool, pack_task, &job, (int)((panels + PACK_PANELS - 1) / PACK_PANELS));
-    if (atomic_load(&job.out_of_memory))
-        return tw_fail_no_memory(l->err, PACK_PANELS * l->kernels->nr * k * sizeof(float));
-    tw_drop_pages(weight->data, n * k * tw_dtype_bytes(weight->dtype));
-    return TW_OK;
+    return run(l, &job);
+}
+
+tw_status tw_pack_int8(tw_loader *l, const tw_tensor *weight, const tw_matrix *to) {
+    float *scale = malloc(to->n * sizeof *scale);
+    if (!scale) return tw_fail_no_memory(l->err, to->n * sizeof *scale);
+    memcpy(scale, weight->row_scale, to->n * sizeof *scale);
+    pack_job job = {l->kernels, weight, to->n, to->k, NULL, NULL, to, true, scale, false};
+    tw_status status = run(l, &job);
+    free(scale);
+    return status;
 }
 
 tw_status tw_load_linear(tw_loader *l, const tw_narrow *narrow, const tw_linear_weights *from,

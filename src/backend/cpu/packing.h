@@ -9,6 +9,7 @@ typedef struct tw_loader {
     tw_pool *pool;
     const tw_kernels *kernels;
     const tw_narrow *blocks; /* what matrices of transformer blocks are packed for; NULL: f32 */
+    const tw_narrow *stored; /* the same of those that are int8 in the file */
     const tw_narrow *resnet; /* the same of a ResNet behind its stem */
     tw_error *err;
 } tw_loader;
@@ -31,6 +32,9 @@ typedef void (*tw_row_filter)(const void *context, size_t begin, size_t n, size_
 /* Packs `weight`, viewed as [n, k] of `to`, to its memory, and gives its file pages back. */
 tw_status tw_pack(tw_loader *l, const tw_tensor *weight, tw_row_filter filter, const void *context,
                   const tw_matrix *to);
+
+/* The same of int8 with its scales, packed as it is. */
+tw_status tw_pack_int8(tw_loader *l, const tw_tensor *weight, const tw_matrix *to);
 
 /* A matrix of its own with its bias, packed for `narrow`. */
 tw_status tw_load_linear(tw_loader *l, const tw_narrow *narrow, const tw_linear_weights *from,

@@ -1,8 +1,8 @@
 /* From the mapped model file to packed matrices, once; shared by clones. */
 #include "backend/cpu/packing.h"
-#include "backend/cpu/smooth.h"
 
-#include "base/pool.h"
+#include "base/size.h"
+#include "model/smooth.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -21,12 +21,8 @@ static tw_status load_norm(tw_loader *l, const tw_norm_weights *from, tw_norm *t
 
 /* ---------------------------------------------------------------------------- transformer */
 
-/* Rows times 1 / m, column by column; a column with m = 0 is all 0. */
-static void divide_columns(const void *context, size_t begin, size_t n, size_t k, float *rows) {
-    const float *m = context;
-    for (size_t i = 0; i < n; i++)
-        for (size_t p = 0; p < k; p++)
-            rows[i * k + p] = m[p] == 0 ? rows[i * k + p] : rows[i * k + p] / m[p];
+static void divide_columns(const void *m, size_t begin, size_t n, size_t k, float *rows) {
+    tw_smooth_divide(m, n, k, rows);
 }
 
 /* Matrices [n, k] that read the same A, packed one behind the other. */
@@ -34,80 +30,84 @@ typedef struct group {
     const tw_linear_weights *parts[3];
     tw_matrix *to[3];
     int n_parts;
-    const float *in;     /* [k] sizes of A's columns, for smoothing; NULL: as they are */
-    const tw_norm *norm; /* what made A, wanted for `out` */
-    float *out;          /* [n] becomes the sizes of the last part's outputs, or NULL */
+    const float
+        *smooth; /* [k] what columns of A are multiplied by, or NULL; where quantised here */
 } group;
 
-/* What columns of A are multiplied by, shared by the group; NULL: none stands out. */
-static tw_status find_smooth(tw_loader *l, const group *g, size_t k, float **out) {
-    float *columns = calloc(k, sizeof *columns);
-    if (!columns) return tw_fail_no_memory(l->err, k * sizeof *columns);
-    tw_status status = TW_OK;
-    for (int i = 0; i < g->n_parts; i++)
-        TW_CHECK(tw_survey(l->pool, &g->parts[i]->weight, g->to[i]->bias, g->norm, columns,
-                           i + 1 == g->n_parts ? g->out : NULL, l->err));
-    TW_CHECK(tw_own(l, k, out));
-    if (!tw_smooth(columns, g->in, k, *out)) *out = NULL;
-done:
-    free(columns);
-    return status;
-}
-
-/* Packed for `narrow` of the loader's blocks. */
-static tw_status load_group(tw_loader *l, const group *g) {
-    size_t n = (size_t)g->parts[0]->weight.shape[0], k = (size_t)g->parts[0]->weight.shape[1];
-    bool i8 = l->blocks == &l->kernels->i8;
-    if (i8 && k >= TW_I8_MAX_K)
-        return tw_fail(l->err, TW_ERR_UNSUPPORTED,
-                       "precision int8: a matrix of %zu columns, at most %d", k, TW_I8_MAX_K - 1);
+/* Memory for a group, its biases filled in. */
+static tw_status own_group(tw_loader *l, const group *g, const tw_narrow *narrow, size_t n,
+                           size_t k) {
     size_t panels = (n + l->kernels->nr - 1) / l->kernels->nr;
-    size_t room = tw_packed_floats(l->kernels, l->blocks, n, k);
-    tw_matrix all = {
-        .narrow = l->blocks, .n = (size_t)g->n_parts * panels * l->kernels->nr, .k = k};
-    float *smooth = NULL;
+    size_t room = tw_packed_floats(l->kernels, narrow, n, k);
+    tw_matrix all = {.narrow = narrow, .n = (size_t)g->n_parts * panels * l->kernels->nr, .k = k};
     TW_TRY(tw_own_packed(l, &all));
     TW_TRY(tw_own(l, (size_t)g->n_parts * n, &all.bias));
     for (int i = 0; i < g->n_parts; i++) {
         size_t at = (size_t)i;
-        *g->to[i] = (tw_matrix){.narrow = l->blocks, .n = n, .k = k, .bias = all.bias + at * n};
+        *g->to[i] = (tw_matrix){.narrow = narrow, .n = n, .k = k, .bias = all.bias + at * n};
         g->to[i]->packed = (float *)all.packed + at * room;
         tw_tensor_to_f32(&g->parts[i]->bias, g->to[i]->bias);
-    }
-    if (i8 && g->in) TW_TRY(find_smooth(l, g, k, &smooth));
-    for (int i = 0; i < g->n_parts; i++) {
-        g->to[i]->smooth = smooth;
-        TW_TRY(tw_pack(l, &g->parts[i]->weight, smooth ? divide_columns : NULL, smooth, g->to[i]));
     }
     return TW_OK;
 }
 
+/* Factors [k] into memory of the weights; NULL for none. */
+static tw_status own_factors(tw_loader *l, const void *factors, size_t k, float **out) {
+    *out = NULL;
+    if (!factors) return TW_OK;
+    TW_TRY(tw_own(l, k, out));
+    memcpy(*out, factors, k * sizeof **out);
+    return TW_OK;
+}
+
+/* Packed for `blocks` of the loader, or, when the file has them as int8, for `stored`. */
+static tw_status load_group(tw_loader *l, const group *g) {
+    const tw_tensor *first = &g->parts[0]->weight;
+    size_t n = (size_t)first->shape[0], k = (size_t)first->shape[1];
+    bool stored = first->dtype == TW_I8;
+    const tw_narrow *narrow = stored ? l->stored : l->blocks;
+    bool i8 = narrow == &l->kernels->i8;
+    if (i8 && k >= TW_I8_MAX_K)
+        return tw_fail(l->err, TW_ERR_UNSUPPORTED,
+                       "precision int8: a matrix of %zu columns, at most %d", k, TW_I8_MAX_K - 1);
+    float *smooth = NULL;
+    TW_TRY(own_group(l, g, narrow, n, k));
+    if (i8) TW_TRY(own_factors(l, stored ? first->column_scale : g->smooth, k, &smooth));
+    for (int i = 0; i < g->n_parts; i++) {
+        const tw_tensor *weight = &g->parts[i]->weight;
+        g->to[i]->smooth = smooth;
+        TW_TRY(i8 && stored ? tw_pack_int8(l, weight, g->to[i])
+                            : tw_pack(l, weight, smooth ? divide_columns : NULL, smooth, g->to[i]));
+    }
+    l->weights->n_products++;
+    l->weights->n_narrow += narrow != NULL;
+    l->weights->n_widened += stored && !i8;
+    return TW_OK;
+}
+
 /* The matrices of one block, whose attention and MLP read what these norms made. */
-static tw_status load_products(tw_loader *l, const tw_block_weights *from, const tw_norm *attention,
-                               const tw_norm *mlp, tw_block *to) {
-    size_t w = (size_t)from->q.weight.shape[1];
-    float *in = malloc(2 * w * sizeof *in), *values = in + w;
-    if (!in) return tw_fail_no_memory(l->err, 2 * w * sizeof *in);
-    group qkv = {
-        {&from->q, &from->k, &from->v}, {&to->q, &to->k, &to->v}, 3, in, attention, values};
-    group out = {.parts = {&from->out}, .to = {&to->out}, .n_parts = 1, .in = values};
-    group fc1 = {.parts = {&from->fc1}, .to = {&to->fc1}, .n_parts = 1, .in = in};
-    group fc2 = {.parts = {&from->fc2}, .to = {&to->fc2}, .n_parts = 1};
+static tw_status load_products(tw_loader *l, const tw_block_weights *from,
+                               const tw_norm_weights *attention, const tw_norm_weights *mlp,
+                               tw_block *to) {
+    tw_block_smooth s = {0};
+    if (l->blocks == &l->kernels->i8)
+        TW_TRY(tw_block_smooth_find(l->pool, from, attention, mlp, &s, l->err));
+    const group groups[] = {
+        {{&from->q, &from->k, &from->v}, {&to->q, &to->k, &to->v}, 3, s.m[TW_SMOOTH_QKV]},
+        {{&from->out}, {&to->out}, 1, s.m[TW_SMOOTH_OUT]},
+        {{&from->fc1}, {&to->fc1}, 1, s.m[TW_SMOOTH_FC1]},
+        {{&from->fc2}, {&to->fc2}, 1, NULL},
+    };
     tw_status status = TW_OK;
-    tw_norm_sizes(attention, w, in);
-    TW_CHECK(load_group(l, &qkv));
-    TW_CHECK(load_group(l, &out));
-    tw_norm_sizes(mlp, w, in);
-    TW_CHECK(load_group(l, &fc1));
-    TW_CHECK(load_group(l, &fc2));
-done:
-    free(in);
+    for (size_t i = 0; i < TW_COUNT(groups) && status == TW_OK; i++)
+        status = load_group(l, &groups[i]);
+    tw_block_smooth_free(&s);
     return status;
 }
 
 /* `before` is the LayerNorm in front of post-norm blocks; NULL: these are pre-norm. */
 static tw_status load_blocks(tw_loader *l, const tw_block_weights *from, int32_t n,
-                             const tw_norm *before, tw_block **out) {
+                             const tw_norm_weights *before, tw_block **out) {
     float *memory;
     TW_TRY(tw_own(l, (size_t)n * sizeof(tw_block) / sizeof(float) + 1, &memory));
     tw_block *blocks = (tw_block *)(void *)memory;
@@ -115,9 +115,9 @@ static tw_status load_blocks(tw_loader *l, const tw_block_weights *from, int32_t
     for (int32_t i = 0; i < n; i++) {
         TW_TRY(load_norm(l, &from[i].ln1, &blocks[i].ln1));
         TW_TRY(load_norm(l, &from[i].ln2, &blocks[i].ln2));
-        TW_TRY(load_products(l, &from[i], before ? before : &blocks[i].ln1,
-                             before ? &blocks[i].ln1 : &blocks[i].ln2, &blocks[i]));
-        if (before) before = &blocks[i].ln2;
+        const tw_norm_weights *attention, *mlp;
+        tw_block_norms(from, i, before, &attention, &mlp);
+        TW_TRY(load_products(l, &from[i], attention, mlp, &blocks[i]));
     }
     *out = blocks;
     return TW_OK;
@@ -150,7 +150,7 @@ static tw_status load_bert(tw_loader *l, const tw_model *model, tw_bert *bert) {
     tw_tensor type = tw_tensor_rows(&t->type, 0, 1);
     TW_TRY(tw_load_floats(l, &type, &bert->type));
     TW_TRY(load_norm(l, &t->embed_norm, &bert->embed_norm));
-    TW_TRY(load_blocks(l, t->blocks, model->arch.text.n_layers, &bert->embed_norm, &bert->blocks));
+    TW_TRY(load_blocks(l, t->blocks, model->arch.text.n_layers, &t->embed_norm, &bert->blocks));
     return load_plain(l, NULL, &t->projection, &bert->projection);
 }
 
@@ -255,8 +255,10 @@ tw_status tw_weights_load(const tw_model *model, tw_pool *pool, const tw_kernels
     if (!w) return tw_fail_no_memory(err, sizeof *w);
     atomic_init(&w->n_users, 1);
     tw_loader l = {.weights = w, .pool = pool, .kernels = kernels, .err = err};
-    if (options->precision == TW_I8) l.blocks = &kernels->i8;
-    if (options->precision == TW_BF16) l.blocks = l.resnet = &kernels->bf16;
+    /* What a file of int8 keeps in 16 bits, it keeps for a reason. */
+    if (options->precision == TW_I8 && !model->int8) l.blocks = &kernels->i8;
+    if (options->precision == TW_I8 || options->precision == -1) l.stored = &kernels->i8;
+    if (options->precision == TW_BF16) l.blocks = l.stored = l.resnet = &kernels->bf16;
     w->has_vision = model->arch.vision.kind != TW_VISION_NONE && !options->text_only;
     w->has_text = model->arch.text.kind != TW_TEXT_NONE && !options->vision_only;
     tw_status status = TW_OK;

@@ -81,6 +81,17 @@ static void pack_i8(const float *w, size_t ldw, size_t n, size_t k, size_t panel
     }
 }
 
+static void pack_stored_i8(const signed char *w, const float *scale, size_t n, size_t k,
+                           size_t panel_begin, size_t panel_end, unsigned char *packed) {
+    for (size_t row = panel_begin * NR; row < panel_end * NR; row++) {
+        unsigned char *panel = packed + row / NR * panel_i8(k);
+        float s = row < n ? scale[row] : 0;
+        for (size_t p = 0; p < k; p++)
+            panel[p * NR + row % NR] = (unsigned char)(row < n ? w[row * k + p] : 0);
+        memcpy(panel + k * NR + row % NR * sizeof s, &s, sizeof s);
+    }
+}
+
 static void quantize_row(const float *x, const float *m, size_t k, unsigned char *out) {
     float low = 0, high = 0, scale = 0, to = 0;
     int32_t zero = 0, finite = 1;
@@ -270,6 +281,7 @@ const tw_kernels tw_kernels_ref = {
     .pack_f32 = pack_f32,
     .gemm_f32 = gemm_f32,
     .i8 = {"", row_i8, panel_i8, pack_i8, quantize_i8, gemm_i8},
+    .pack_stored_i8 = pack_stored_i8,
     .bf16 = {"summed in f64, ", row_bf16, panel_bf16, pack_bf16, round_bf16, gemm_bf16},
     .pack_stored_bf16 = pack_stored_bf16,
     .layer_norm_f32 = layer_norm_f32,

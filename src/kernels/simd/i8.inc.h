@@ -72,6 +72,26 @@ static void pack_i8(const float *w, size_t ldw, size_t n, size_t k, size_t panel
     }
 }
 
+static void pack_stored_i8(const signed char *w, const float *scales, size_t n, size_t k,
+                           size_t panel_begin, size_t panel_end, unsigned char *packed) {
+    for (size_t i = panel_begin; i < panel_end; i++) {
+        unsigned char *panel = packed + i * panel_i8(k);
+        float scale[NR] = {0};
+        int32_t sum[NR] = {0};
+        memset(panel, 0, panel_data(k));
+        for (size_t j = 0; j < NR && i * NR + j < n; j++) {
+            const signed char *row = w + (i * NR + j) * k;
+            scale[j] = scales[i * NR + j];
+            for (size_t p = 0; p < k; p++) {
+                panel[p / GROUP * NR * GROUP + j * GROUP + p % GROUP] = (unsigned char)row[p];
+                sum[j] += row[p];
+            }
+        }
+        memcpy(panel + panel_data(k), scale, sizeof scale);
+        memcpy(panel + panel_data(k) + sizeof scale, sum, sizeof sum);
+    }
+}
+
 /* -------------------------------------------------------------------------------- quantising */
 
 ALWAYS_INLINE vf scaled(const float *x, const float *m, size_t i, size_t lanes) {

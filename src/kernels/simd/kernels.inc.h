@@ -75,6 +75,7 @@ const tw_kernels TABLE = {
     .pack_f32 = pack_f32,
     .gemm_f32 = gemm_f32,
     .i8 = {"", row_i8, panel_i8, pack_i8, quantize_i8, gemm_i8},
+    .pack_stored_i8 = pack_stored_i8,
     .bf16 = {BF16_NOTE, row_bf16, panel_bf16, pack_bf16, round_bf16, gemm_bf16},
     .pack_stored_bf16 = pack_stored_bf16,
     .layer_norm_f32 = layer_norm_f32,

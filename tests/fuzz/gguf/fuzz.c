@@ -23,6 +23,7 @@ static void touch(const tw_tensor *t) {
 static void touch_block(const tw_block_weights *b) {
     touch(&b->ln1.gamma);
     touch(&b->q.weight);
+    touch(&b->v.weight);
     touch(&b->out.bias);
     touch(&b->fc1.weight);
     touch(&b->fc2.weight);
@@ -56,6 +57,8 @@ static void ask(const tw_model *m) {
     int64_t shape[4];
     tw_model_provenance(m, &provenance);
     tw_model_get_size(m, &size);
+    tw_int8_quality quality = TW_INT8_QUALITY_INIT;
+    if (tw_model_int8_quality(m, &quality) && !quality.kept) abort();
     for (uint64_t i = 0; tw_model_tensor(m, i, &name, &dtype, &n_dims, shape); i++)
         if (!name) abort();
     if (tw_model_tokenizer(m)) {

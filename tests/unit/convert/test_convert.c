@@ -224,7 +224,7 @@ static void precision_changes_matrices_alone(void **state) {
     tw_model *m = converted(VIT "torch113/half_with_optimizer.pt", &o);
     assert_int_equal(m->vision.pre.gamma.dtype, TW_F32);
     tw_model_free(m);
-    o.precision = TW_I8;
+    o.precision = TW_U8;
     refuse(VIT "clip_cn_tiny-vit.pt", &o, TW_ERR_ARGUMENT, "precision");
 }
 

@@ -54,7 +54,7 @@ static void tables_become_smaller_as_in_the_originals(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof reductions / sizeof *reductions; i++) {
         const reduction *r = &reductions[i];
-        tw_tensor t = {"t", TW_F32, 2, {26, 1}, {1, 1}, table5, NULL};
+        tw_tensor t = {"t", TW_F32, 2, {26, 1}, {1, 1}, table5, NULL, NULL, NULL};
         float *out;
         assert_ok(tw_pos_embed_resize(&t, 5, r->to, r->how, &out, &err), &err);
         assert_int_equal(t.shape[0], r->to * r->to + 1);
@@ -83,7 +83,7 @@ static void resizing_is_symmetric_and_keeps_constants(void **state) {
             memcpy(turned[0], in[0], sizeof *in);
             for (int k = 0; k < ROWS - 1; k++)
                 memcpy(turned[1 + k], in[1 + k % FROM * FROM + k / FROM], sizeof *in);
-            tw_tensor t = {"t", TW_F32, 2, {ROWS, WIDTH}, {WIDTH, 1}, in, NULL}, u = t;
+            tw_tensor t = {"t", TW_F32, 2, {ROWS, WIDTH}, {WIDTH, 1}, in, NULL, NULL, NULL}, u = t;
             u.data = turned;
             assert_ok(tw_pos_embed_resize(&t, FROM, to, all[i], &out, &err), &err);
             assert_ok(tw_pos_embed_resize(&u, FROM, to, all[i], &out_turned, &err), &err);

@@ -210,7 +210,7 @@ static void other_files_are_refused_in_words(void **state) {
     refuse(set_string(f, "general.architecture", "llam"), TW_ERR_UNSUPPORTED,
            "architecture 'llam', expected 'clip'");
     refuse(rename_key(f, "tuwen.file_version"), TW_ERR_UNSUPPORTED, "a clip.cpp file, not a model file");
-    refuse(set_u32(f, "tuwen.file_version", 2), TW_ERR_UNSUPPORTED, "version 2");
+    refuse(set_u32(f, "tuwen.file_version", 3), TW_ERR_UNSUPPORTED, "version 3");
     refuse(set_string(f, "tuwen.vision.kind", "vit2" + 1), TW_ERR_UNSUPPORTED, "'it2'");
     refuse(set_string(f, "tuwen.recipe.resampler", "classiX"), TW_ERR_UNSUPPORTED, "classiX");
     refuse(set_string(f, "tokenizer.ggml.model", "sentence!"), TW_ERR_UNSUPPORTED, "sentence!");

@@ -60,10 +60,11 @@ static void strided_views_are_read_in_c_order(void **state) {
     float data[24];
     for (int i = 0; i < 24; i++)
         data[i] = (float)i;
-    tw_tensor t = {NULL, TW_F32, 3, {2, 3, 4}, {0}, data, NULL};
+    tw_tensor t = {NULL, TW_F32, 3, {2, 3, 4}, {0}, data, NULL, NULL, NULL};
     tw_tensor_set_c_order(&t);
     assert_true(tw_tensor_is_c_order(&t));
-    tw_tensor m = {NULL, TW_F32, 2, {4, 6}, {6, 1}, data, NULL}, turned = tw_tensor_transpose(&m);
+    tw_tensor m = {NULL, TW_F32, 2, {4, 6}, {6, 1}, data, NULL, NULL, NULL},
+              turned = tw_tensor_transpose(&m);
     assert_false(tw_tensor_is_c_order(&turned));
     float out[24], part[24];
     tw_tensor_to_f32(&turned, out);
@@ -84,13 +85,13 @@ static void integers_and_unaligned_bytes_are_converted(void **state) {
     uint8_t bytes[33] = {0};
     int64_t wide[2] = {-5, 1 << 20};
     memcpy(bytes + 1, wide, sizeof wide);
-    tw_tensor t = {NULL, TW_I64, 1, {2}, {1}, bytes + 1, NULL};
+    tw_tensor t = {NULL, TW_I64, 1, {2}, {1}, bytes + 1, NULL, NULL, NULL};
     float out[2];
     tw_tensor_to_f32(&t, out);
     assert_true(out[0] == -5 && out[1] == 1048576);
     double d = 0.1;
     memcpy(bytes + 1, &d, 8);
-    tw_tensor f64 = {NULL, TW_F64, 0, {0}, {0}, bytes + 1, NULL};
+    tw_tensor f64 = {NULL, TW_F64, 0, {0}, {0}, bytes + 1, NULL, NULL, NULL};
     tw_tensor_to_f32(&f64, out);
     assert_true(out[0] == 0.1f);
 }
