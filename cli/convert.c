@@ -1,4 +1,6 @@
 /* tuwen convert: a checkpoint into a model file. */
+#include "int8_gate.h"
+#include "int8_quality.h"
 #include "output.h"
 #include "session.h"
 #include "sha256.h"
@@ -12,6 +14,7 @@
 typedef struct convert {
     cli_report report;
     cli_recipe recipe;
+    cli_gate gate;
     const char *checkpoint, *output, *arch, *vision_config, *text_config, *vocab, *onnx_text;
     int precision, head_width, text_head_width, activation, context_length, resolution, pos_embed;
     bool vision_only, text_only, no_hash, round_f16;
@@ -23,6 +26,10 @@ typedef struct convert {
 static const cli_option options[] = {
     {"output", 'o', CLI_TEXT, "M.gguf", "the model file to write", AT(output), 0, 0},
     {"precision", 0, CLI_CHOICE, "f32|f16|bf16|int8", "of the weights (as stored)", AT(precision),
+     0, 0},
+    {"calibrate", 0, CLI_TEXT, "SET", "int8: what f32 and int8 are compared on (built-in inputs)",
+     AT(gate.calibrate), 0, 0},
+    {"force", 0, CLI_FLAG, NULL, "int8: write it even when it is too far from f32", AT(gate.force),
      0, 0},
     {"round-f16", 0, CLI_FLAG, NULL, "round to f16 what the original's loader does", AT(round_f16),
      0, 0},
@@ -64,6 +71,8 @@ static const cli_option options[] = {
     {0}};
 #undef AT
 
+enum { BF16_WORD = 3, INT8_WORD = 4 }; /* of --precision */
+
 static int check_usage(convert *c) {
     if (c->operands.n + (c->checkpoint != NULL) != 1)
         cli_error("expected one checkpoint, got %zu", c->operands.n + (c->checkpoint != NULL));
@@ -77,10 +86,11 @@ static int check_usage(convert *c) {
         cli_error("--resolution is about the image tower, which --text-only leaves out");
     else if (c->pos_embed && !c->resolution)
         cli_error("--pos-embed goes with --resolution R");
-    else if (c->round_f16 && c->precision == 3)
-        cli_error("--round-f16 and --precision bf16: one or the other");
-    else if (c->precision == 4)
-        cli_error("--precision int8: not part of this version; there are f32, f16 and bf16");
+    else if (c->round_f16 && c->precision >= BF16_WORD)
+        cli_error("--round-f16 and --precision %s: one or the other",
+                  c->precision == INT8_WORD ? "int8" : "bf16");
+    else if ((c->gate.calibrate || c->gate.force) && c->precision != INT8_WORD)
+        cli_error("--calibrate and --force go with --precision int8");
     else
         return CLI_CONTINUE;
     return CLI_USAGE;
@@ -94,14 +104,8 @@ static tw_status hash(convert *c, tw_error *err) {
     return status;
 }
 
-static tw_status convert_checkpoint(convert *c, tw_error *err) {
-    static const int precisions[] = {-1, TW_F32, TW_F16, TW_BF16};
-    tw_recipe recipe = TW_RECIPE_INIT;
-    recipe.size = 0; /* the model's */
-    TW_TRY(cli_apply_recipe(&c->recipe, 0, &recipe, err));
-    if (recipe.fast_decode)
-        return tw_fail(err, TW_ERR_ARGUMENT, "--fast-decode is of a run, not of a model file");
-    TW_TRY(hash(c, err));
+static tw_convert_options take_options(const convert *c, const tw_recipe *recipe) {
+    static const int precisions[] = {-1, TW_F32, TW_F16, TW_BF16, TW_I8};
     tw_convert_options o = TW_CONVERT_OPTIONS_INIT;
     o.arch = c->arch;
     o.vision_config = c->vision_config;
@@ -111,7 +115,7 @@ static tw_status convert_checkpoint(convert *c, tw_error *err) {
     o.activation = (tw_activation)c->activation; /* word 1 is quick_gelu, 2 is gelu */
     o.vocab = c->vocab;
     o.recipe_fields = cli_recipe_fields(&c->recipe);
-    o.recipe = o.recipe_fields ? &recipe : NULL;
+    o.recipe = o.recipe_fields ? recipe : NULL;
     o.onnx_text = c->onnx_text;
     o.precision = precisions[c->precision];
     o.vision_only = c->vision_only;
@@ -122,10 +126,28 @@ static tw_status convert_checkpoint(convert *c, tw_error *err) {
     o.pos_embed = (tw_pos_embed)c->pos_embed; /* its words in this order, from 1 */
     o.source_sha256 = c->no_hash ? NULL : c->sha256;
     o.hooks = cli_hooks();
+    return o;
+}
+
+static tw_status settle_recipe(const convert *c, tw_recipe *recipe, tw_error *err) {
+    recipe->size = 0; /* the model's */
+    TW_TRY(cli_apply_recipe(&c->recipe, 0, recipe, err));
+    if (recipe->fast_decode)
+        return tw_fail(err, TW_ERR_ARGUMENT, "--fast-decode is of a run, not of a model file");
+    return TW_OK;
+}
+
+/* Returns CLI_CONTINUE or a status. */
+static int convert_checkpoint(convert *c) {
+    tw_error err = TW_ERROR_INIT;
+    tw_recipe recipe = TW_RECIPE_INIT;
+    if (settle_recipe(c, &recipe, &err) != TW_OK || hash(c, &err) != TW_OK) return cli_fail(&err);
+    tw_convert_options o = take_options(c, &recipe);
+    if (o.precision == TW_I8) return cli_gate_convert(&c->gate, c->checkpoint, c->output, &o);
     cli_work_begin("convert", 0);
-    tw_status status = tw_convert(c->checkpoint, c->output, &o, err);
+    tw_status status = tw_convert(c->checkpoint, c->output, &o, &err);
     cli_work_end();
-    return status;
+    return status == TW_OK ? CLI_CONTINUE : cli_fail(&err);
 }
 
 static int print_summary(const convert *c) {
@@ -146,9 +168,9 @@ static int run(const cli_verb *verb, int argc, char **argv) {
     cli_console_set_progress(c.report.progress);
     if (status == CLI_CONTINUE) status = check_usage(&c);
     if (status == CLI_CONTINUE) {
-        tw_error err = TW_ERROR_INIT;
         if (!c.checkpoint) c.checkpoint = c.operands.items[0];
-        status = convert_checkpoint(&c, &err) == TW_OK ? print_summary(&c) : cli_fail(&err);
+        status = convert_checkpoint(&c);
+        if (status == CLI_CONTINUE) status = print_summary(&c);
     }
     free(c.operands.items);
     return status;

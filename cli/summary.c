@@ -1,5 +1,6 @@
 #include "summary.h"
 
+#include "int8_quality.h"
 #include "output.h"
 #include "session.h"
 
@@ -37,6 +38,7 @@ int cli_put_model(tw_buffer *b, const char *path, const char *sha256, bool json)
     if (arch->vision.kind != TW_VISION_NONE)
         cli_describe_recipe(tw_model_recipe(model), recipe, sizeof recipe);
     (json ? put_json : put_text)(b, path, sha256, arch, &size, recipe);
+    (json ? cli_json_quality : cli_put_quality)(b, model);
     tw_model_free(model);
     return CLI_CONTINUE;
 }
