@@ -190,8 +190,6 @@ run convert "$checkpoint" -o -
 check "a model file needs a name" fails_saying 2 "needs a name"
 run convert "$checkpoint" -o x.gguf --vision-only --text-only
 check "only one half can be left out" fails_saying 2 "exclude each other"
-run convert "$checkpoint" -o x.gguf --precision int8
-check "int8 is not part of this version" fails_saying 2 "not part of this version"
 run convert "$checkpoint" --save-onnx-path x
 check "--save-onnx-path says what replaces it" fails_saying 2 "use -o M.gguf"
 run convert --convert-text "$checkpoint"
