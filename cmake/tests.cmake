@@ -46,6 +46,7 @@ endforeach()
 target_link_libraries(make_bmodel PRIVATE test_support)
 target_link_libraries(make_om PRIVATE test_support)
 target_link_libraries(make_graph PRIVATE test_support)
+target_link_libraries(encode_n PRIVATE tuwen_static)
 
 # A stand-in for SOPHON's two libraries: one source, of which each name is used in part.
 foreach(name libbmlib.so.0 libbmrt.so.1.0)

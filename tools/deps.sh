@@ -7,7 +7,7 @@ packages=
 for set in "$@"; do
     case $set in
     build) packages="$packages gcc libc6-dev cmake ninja-build pkg-config libjpeg62-turbo-dev libpng-dev zlib1g-dev libwebp-dev libutf8proc-dev libssl-dev libcurl4-openssl-dev" ;;
-    test) packages="$packages libcmocka-dev libsimde-dev g++ gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
+    test) packages="$packages libcmocka-dev libsimde-dev g++ gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user valgrind" ;;
     fuzz) packages="$packages clang libclang-rt-14-dev llvm" ;;
     dev) packages="$packages python3 python3-venv" ;;
     *) echo "deps.sh: unknown set: $set" >&2; exit 2 ;;
