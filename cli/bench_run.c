@@ -143,7 +143,7 @@ static tw_status take_samples(bench *v, const bench_input *in, size_t batch, dou
         uint64_t begin = tw_now_ns();
         TW_TRY(bench_once(v, in, batch, features, err));
         if (i >= warmup) ms[i - warmup] = (double)(tw_now_ns() - begin) / 1e6;
-        cli_work_at(i + 1);
+        cli_work_at((i + 1) * batch);
     }
     busy_ns = tw_processor_ns() - busy_ns;
     all_ns = tw_now_ns() - all_ns;
@@ -164,7 +164,7 @@ static tw_status measure_batch(bench *v, const bench_input *in, int batch, doubl
                         .batch = batch,
                         .peak = peak};
     r->flop = r->image ? tw_arch_image_flop(arch) : tw_arch_text_flop(arch, v->n_tokens);
-    cli_work_begin(r->image ? "image" : "text", n + (size_t)v->warmup);
+    cli_work_begin(r->image ? "image" : "text", (n + (size_t)v->warmup) * (size_t)batch);
     if (!ms || !features) TW_CHECK(tw_fail_no_memory(err, n * sizeof *ms));
     TW_CHECK(take_samples(v, in, (size_t)batch, ms, features, &processors, err));
     r->ms = bench_summarize(ms, n);

@@ -35,15 +35,17 @@ static void on_stage(void *user, const char *stage, const float *x, size_t n_row
 
 static tw_status watch_calls(bench *v, const bench_input *in, watch *w, float *features,
                              tw_error *err) {
-    TW_TRY(bench_once(v, in, (size_t)v->batches[0], features, err));
     TW_TRY(tw_encoder_observe(v->session.encoder, on_stage, w, err));
     tw_status status = TW_OK;
+    cli_work_begin("stages", REPEATS * (size_t)v->batches[0]);
     for (w->repeat = 0; w->repeat < REPEATS && status == TW_OK; w->repeat++) {
         w->at = 0;
         w->since = tw_now_ns();
         status = bench_once(v, in, (size_t)v->batches[0], features, err);
         if (status == TW_OK) lap(w, "projection");
+        cli_work_at((size_t)(w->repeat + 1) * (size_t)v->batches[0]);
     }
+    cli_work_end();
     tw_encoder_observe(v->session.encoder, NULL, NULL, NULL);
     return status;
 }
