@@ -86,28 +86,31 @@ ALWAYS_INLINE void micro(size_t rows, const tile_job *whole) {
     store_tile(rows, job.t, job.ldt, sum);
 }
 
-static void tile(size_t rows, const tile_job *job) {
-#define ROWS(n)                                                                                    \
+/* A tile of each height up to MR is compiled by itself, so that its sums stay in registers. */
+#define HEIGHT(n, micro, job)                                                                      \
     case n:                                                                                        \
         if (n <= MR) micro(n <= MR ? n : 1, job);                                                  \
-        break
-    switch (rows) {
-        ROWS(1);
-        ROWS(2);
-        ROWS(3);
-        ROWS(4);
-        ROWS(5);
-        ROWS(6);
-        ROWS(7);
-        ROWS(8);
-        ROWS(9);
-        ROWS(10);
-        ROWS(11);
-        ROWS(12);
-        ROWS(13);
-        ROWS(14);
+        break;
+#define BY_HEIGHT(rows, micro, job)                                                                \
+    switch (rows) {                                                                                \
+        HEIGHT(1, micro, job)                                                                      \
+        HEIGHT(2, micro, job)                                                                      \
+        HEIGHT(3, micro, job)                                                                      \
+        HEIGHT(4, micro, job)                                                                      \
+        HEIGHT(5, micro, job)                                                                      \
+        HEIGHT(6, micro, job)                                                                      \
+        HEIGHT(7, micro, job)                                                                      \
+        HEIGHT(8, micro, job)                                                                      \
+        HEIGHT(9, micro, job)                                                                      \
+        HEIGHT(10, micro, job)                                                                     \
+        HEIGHT(11, micro, job)                                                                     \
+        HEIGHT(12, micro, job)                                                                     \
+        HEIGHT(13, micro, job)                                                                     \
+        HEIGHT(14, micro, job)                                                                     \
     }
-#undef ROWS
+
+static void tile(size_t rows, const tile_job *job) {
+    BY_HEIGHT(rows, micro, job)
 }
 
 /* t [rows, n_panels * NR] = a [rows, k] * panels [n_panels][k, NR]; `after` (or NULL) is what the

@@ -239,27 +239,7 @@ ALWAYS_INLINE void micro_i8(size_t rows, const tile_i8 *job) {
 }
 
 static void tile_of_i8(size_t rows, const tile_i8 *job) {
-#define ROWS(n)                                                                                    \
-    case n:                                                                                        \
-        if (n <= MR) micro_i8(n <= MR ? n : 1, job);                                               \
-        break
-    switch (rows) {
-        ROWS(1);
-        ROWS(2);
-        ROWS(3);
-        ROWS(4);
-        ROWS(5);
-        ROWS(6);
-        ROWS(7);
-        ROWS(8);
-        ROWS(9);
-        ROWS(10);
-        ROWS(11);
-        ROWS(12);
-        ROWS(13);
-        ROWS(14);
-    }
-#undef ROWS
+    BY_HEIGHT(rows, micro_i8, job)
 }
 
 /* One panel's columns of up to BLOCK_ROWS rows. The first tile fetches the next panel. */
