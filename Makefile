@@ -3,6 +3,8 @@
 # make check    every test; ends in "N passed, N failed, N skipped"
 # make sanitize unit, golden and kernel tests and the fuzz corpora under ASan + UBSan
 # make fuzz     every libFuzzer target for RUNS inputs (a million)
+# make bench-peers  speed beside ONNX Runtime, OpenVINO and PyTorch, fetched from PyPI (730 MB): MODEL=file.gguf,
+#               THREADS=2,1, CPU=avx2, ARGS="other options of dev/bench_peers.py"
 # make magicmind  build/libtuwen_magicmind.so with Cambricon's headers (NEUWARE_HOME=/usr/local/neuware)
 # make sophon   the demo model compiled for SOPHON's BM1684X, on its emulator (minutes; python3.10)
 # make install  PREFIX=/usr/local, DESTDIR respected
@@ -15,7 +17,7 @@ RUNS ?= 1000000
 CMAKE_FLAGS ?=
 NEUWARE_HOME ?= /usr/local/neuware
 
-.PHONY: all demo check sanitize fuzz bench magicmind sophon install clean deps test-deps configure
+.PHONY: all demo check sanitize fuzz bench bench-peers magicmind sophon install clean deps test-deps configure
 
 all: deps configure
 	@cmake --build $(BUILD)
@@ -50,6 +52,10 @@ fuzz:
 bench: all
 	@cmake -S . -B $(BUILD) -DTUWEN_BENCH=ON >/dev/null
 	@cmake --build $(BUILD)
+
+bench-peers: all
+	@tools/deps.sh dev
+	@sh dev/bench_peers.sh $(BUILD) $(MODEL) $(if $(THREADS),--threads $(THREADS)) $(if $(CPU),--cpu $(CPU)) $(ARGS)
 
 # The only C++: a layer over a library that has no other interface; nothing else needs it.
 magicmind:

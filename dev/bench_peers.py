@@ -1,170 +1,284 @@
 #!/usr/bin/env python3
-"""Times libtuwen and ONNX Runtime on the same model in one process, call by call in turn, so that
-a slow minute of the machine hits both. Prints the fastest and the median call of each, and the
-ratio of either.
+"""Times tuwen, ONNX Runtime, OpenVINO and PyTorch on the same weights and inputs, call by call in turn, so that a slow
+minute of the machine hits all, and prints Markdown: milliseconds, memory, time to load, and beside each speed its accuracy.
 
-    dev/bench_peers.py MODEL.gguf ONNX_PREFIX [--library build/libtuwen.so] [--threads 2]
-                       [--rounds 15] [--towers image,text] [--batches 1,8] [--precision int8]
-    dev/bench_peers.py MODEL.gguf --against own --precision bf16,int8 [--image-size 224] [...]
+    dev/bench_peers.py MODEL.gguf [--threads 2,1] [--rounds 24] [--sides tuwen,OpenVINO] [--cpu avx2] …
 
-ONNX_PREFIX.img.fp32.onnx and .txt.fp32.onnx come from dev/export_onnx.py. With --precision int8
-ONNX Runtime computes what its quantize_dynamic makes of them (kept as .img.int8.onnx; per channel,
-int8 weights); with --against own the other side is libtuwen in f32. With one thread the time
-is the thread's own processor time, which neighbours cannot take; with more it is the clock on the
-wall, and on a busy machine only the fastest calls mean anything."""
+Each side has a process of its own; all but the one whose turn it is are stopped, so no pool of threads can spin into
+another's turn. With one thread the time is the process's processor time, which neighbours cannot take; with more it is
+the clock on the wall. Batches of 8 get a quarter of the rounds and those of 32 an eighth, at least three; a row that has
+taken --seconds ends after three. 1 - cosine is the worst
+of the first rows, at most 8, against PyTorch in f64. `make bench-peers` runs it in the environment that it needs.
+
+--cpu caps the instruction set of tuwen (TUWEN_CPU), OpenVINO (ONEDNN_MAX_CPU_ISA) and PyTorch (both that and
+ATEN_CPU_CAPABILITY); ONNX Runtime has no such switch and runs as it is. Graphs and weights that peers read are made
+once, under --folder: about six times the model file."""
 import argparse
-import ctypes
+import json
+import multiprocessing
+import os
 import pathlib
+import shlex
+import signal
 import statistics
+import subprocess
+import sys
 import time
 
 import numpy as np
 
-IDS = [101, 671, 1372, 2207, 4344, 1762, 5770, 1765, 677, 4381, 671, 702, 4413, 102]  # 12 characters
-PADDED = 52  # what Chinese-CLIP computes for any text
+import peers
+
+CAPS = {"avx2": ("AVX2", "avx2"), "avxvnni": ("AVX2_VNNI", "avx2"), "avx512": ("AVX512_CORE", "avx512"),
+        "avx512vnni": ("AVX512_CORE_VNNI", "avx512"), "avx512bf16": ("AVX512_CORE_BF16", "avx512")}
+PATIENCE = 60  # seconds that one call may be expected to take
 
 
-class Tuwen:
-    """The few calls of include/tuwen/encode.h that are needed, with the library's defaults."""
+class Process:
+    """A side in its process, stopped unless asked something."""
 
-    class Error(ctypes.Structure):
-        _fields_ = [("status", ctypes.c_int), ("message", ctypes.c_char * 508)]
+    def __init__(self, side, job, target=peers.serve):
+        self.name, self.precision, self.problem = side[0], side[2], None
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=target, args=(theirs, side, job), daemon=True)
+        self.process.start()
+        theirs.close()
 
-    class Options(ctypes.Structure):
-        _fields_ = [("struct_size", ctypes.c_size_t), ("backend", ctypes.c_char_p), ("batch", ctypes.c_int32),
-                    ("vision_only", ctypes.c_bool), ("text_only", ctypes.c_bool), ("hooks", ctypes.c_void_p),
-                    ("device", ctypes.c_char_p), ("provider", ctypes.c_char_p), ("library", ctypes.c_char_p),
-                    ("graphs", ctypes.c_char_p), ("precision", ctypes.c_int), ("settings", ctypes.c_void_p),
-                    ("n_settings", ctypes.c_size_t), ("allow_fallback", ctypes.c_bool)]
+    def receive(self, patience):
+        try:
+            if not self.pipe.poll(patience):
+                return self.give_up(f"no answer in {patience} s")
+            kind, value = self.pipe.recv()
+        except (EOFError, ConnectionError):
+            self.process.join()
+            code = self.process.exitcode
+            return self.give_up(f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}")
+        return value if kind == "ok" else self.give_up(value)
 
-    PRECISIONS = {"f32": -1, "bf16": 2, "int8": 4}
+    def ask(self, *message):
+        """The answer, or None; from then on `problem` says why."""
+        if self.problem:
+            return None
+        os.kill(self.process.pid, signal.SIGCONT)
+        self.pipe.send(message)
+        value = self.receive(5 * PATIENCE)
+        self.stop()
+        return value
 
-    def __init__(self, library, model, threads, precision="f32"):
-        self.library, self.error = ctypes.CDLL(library), self.Error()
-        pool, opened, self.encoder = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
-        self.call("tw_pool_create", ctypes.c_int(threads), ctypes.byref(pool))
-        self.call("tw_model_open", model.encode(), ctypes.byref(opened))
-        options = self.Options(struct_size=ctypes.sizeof(self.Options), precision=self.PRECISIONS[precision])
-        self.call("tw_encoder_create", opened, pool, ctypes.byref(options), ctypes.byref(self.encoder))
-        describe = self.library.tw_encoder_description
-        describe.restype, describe.argtypes = ctypes.c_char_p, [ctypes.c_void_p]
-        self.description = describe(self.encoder).decode()
+    def stop(self):
+        if not self.problem:
+            os.kill(self.process.pid, signal.SIGSTOP)
 
-    def call(self, name, *args):
-        if getattr(self.library, name)(*args, ctypes.byref(self.error)) != 0:
-            raise RuntimeError(self.error.message.decode())
+    def give_up(self, problem):
+        self.problem = problem
+        self.end()
 
-    def pixels(self, x, out):
-        self.call("tw_encode_pixels", self.encoder, x.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(len(x)),
-                  out.ctypes.data_as(ctypes.c_void_p))
-        return out
-
-    def ids(self, x, out):
-        self.call("tw_encode_ids", self.encoder, x.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(len(x)),
-                  ctypes.c_int32(x.shape[1]), out.ctypes.data_as(ctypes.c_void_p))
-        return out
-
-    def run(self, tower, x):
-        out = np.full(len(x) * 4096, np.nan, np.float32)  # room for any width
-        self.pixels(x, out) if tower == "image" else self.ids(x.astype(np.int32), out)
-        return out[:np.count_nonzero(~np.isnan(out))].reshape(len(x), -1)
-
-
-def session(path, threads):
-    import onnxruntime
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    # Its threads may not spin on into the other's turn.
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    def end(self):
+        self.process.kill()
+        self.process.join()
 
 
-def quantized(path):
-    """The path of the dynamically quantised graph, made if it is not there."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-    out = path.replace(".fp32.onnx", ".int8.onnx")
-    if not pathlib.Path(out).exists():
-        quantize_dynamic(path, out, weight_type=QuantType.QInt8, per_channel=True,
-                         op_types_to_quantize=["MatMul", "Gemm"], extra_options={"DefaultTensorType": 1})
-    return out
+def start(side, job):
+    """A loaded side, or one whose `problem` says why not."""
+    making = Process(side, job, peers.prepare)
+    making.receive(1800)
+    problem = making.problem
+    making.end()
+    if problem:
+        making.problem = f"its files: {problem}"
+        return making
+    one = Process(side, job)
+    loaded = one.receive(300)
+    one.stop()
+    if loaded:
+        one.description, one.load, one.first = loaded
+        print(f"{one.name}: {one.description}, loaded in {one.load:.1f} s", file=sys.stderr, flush=True)
+    return one
 
 
-def check(name, a, b, precision):
-    """Both are features, which must agree: a fast wrong answer is no answer."""
-    if precision == "f32":
-        scale = np.abs(b).max()
-        if not np.abs(a - b).max() <= 1e-4 * scale:
-            raise RuntimeError(f"{name}: features differ by {np.abs(a - b).max():g} of {scale:g}")
-    else:
-        cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
-        if not cosine.min() >= 0.99:
-            raise RuntimeError(f"{name}: {precision}: cosine {cosine.min():.6f}")
+def rows_of(args, info):
+    """(heading, tower, input) of each column of the table."""
+    for batch in args.image_batches if "image" in args.towers else []:
+        yield f"image b{batch}", "image", peers.inputs(info, "image", batch, 0)
+    for padded in [0, info["context"]] if args.padded else [0]:
+        for batch in args.text_batches if "text" in args.towers else []:
+            name = f"text {args.length} tok{f' of {padded}' if padded else ''} b{batch}"
+            yield name, "text", peers.inputs(info, "text", batch, 0, args.length, padded)
 
 
-def in_turn(name, sides, rounds, clock):
-    """`sides` is [(precision, function)]; the last is the other side."""
-    features = [function() for _, function in sides]
-    for (precision, _), a in zip(sides[:-1], features):
-        check(name, a, features[-1], precision)
-    times = [[] for _ in sides]
-    for _ in range(rounds):
-        for (_, function), list_ in zip(sides, times):
-            start = clock()
-            function()
-            list_.append((clock() - start) * 1e3)
-    line = f"{name:32}"
-    for figure in (min, statistics.median):
-        values = [figure(t) for t in times]
-        line += "".join(f" {v:9.2f}" for v in values) + "".join(f" {values[-1] / v:6.2f}" for v in values[:-1]) + "  "
-    print(line, flush=True)
+def worst_cosine(a, b):
+    a, b = a[:len(b)].astype(np.float64), b[:len(a)].astype(np.float64)
+    return float(np.max(1 - (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)))
+
+
+def reference(args, job, info):
+    """{tower: features in f64 of the first 8 inputs}, and a word on where they come from."""
+    for side in (peers.REFERENCE, peers.SIDES[0]):
+        one = start(side, {**job, "precision": side[2], "threads": os.cpu_count()})
+        out = {t: one.ask("input", t, peers.inputs(info, t, 8, 0, args.length)) for t in args.towers}
+        problem = one.problem
+        one.end()
+        if not problem:
+            return {t: features for t, (features, _) in out.items()}, one.description + side[0][-4:]
+        print(f"no reference by {side[0]}: {problem}", file=sys.stderr)
+    raise SystemExit("bench_peers.py: nothing to judge accuracy by")
+
+
+def time_row(sides, row, args, judge, table):
+    """Fills table[side][heading] = (median ms, least ms, 1 - cosine)."""
+    heading, tower, x = row
+    at_row, times = [], {}
+    for one in sides:
+        # What took long with fewer rows is not waited for with more.
+        expected = min((ms * len(x) / n for (t, n), ms in one.taken.items() if t == tower), default=0) / 1e3
+        if expected > PATIENCE:
+            one.skipped.append(heading)
+        if expected > PATIENCE or one.problem:
+            continue
+        answer = one.ask("input", tower, x)
+        if answer:
+            # Each side's own picture of the first rows; a text's padding changes nothing.
+            table[one.name][heading] = [worst_cosine(answer[0], judge[tower])]
+            times[one.name] = []
+            at_row.append(one)
+    rounds, begin, i = max(3, args.rounds >> len(x).bit_length() // 2), time.monotonic(), 0
+    while i <= 3 or i <= rounds and time.monotonic() - begin < args.seconds:
+        for one in at_row[i % len(at_row):] + at_row[:i % len(at_row)]:
+            seconds = one.ask("call")
+            if seconds is not None and i > 0:  # the first round warms
+                times[one.name].append(seconds * 1e3)
+        i += 1
+    for one in at_row:
+        if times[one.name]:
+            one.taken[tower, len(x)] = min(times[one.name])
+            table[one.name][heading] += [statistics.median(times[one.name]), min(times[one.name])]
+    print(f"{heading}: {i - 1} rounds", file=sys.stderr, flush=True)
+    return i - 1
+
+
+def number(x):
+    return f"{x:.0f}" if x >= 100 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"
+
+
+def cell(entry):
+    return f"{number(entry[1])} ({number(entry[2])})" if entry and len(entry) == 3 else "–"
+
+
+def print_table(sides, headings, towers, table):
+    print(f"\n| median ms (least) | {' | '.join(headings)} | RSS MB, b1 / most | load s | first s | 1 - cosine {', '.join(towers)} |")
+    print("|---" * (len(headings) + 5) + "|")
+    for one in sides:
+        entries = [table[one.name].get(h) for h in headings]
+        if not any(entries):
+            continue
+        worst = [max(e[0] for h, e in table[one.name].items() if h.startswith(t)) for t in towers
+                 if any(h.startswith(t) for h in table[one.name])]
+        resident = f"{one.resident:.0f} / {one.most:.0f}" if one.most else "–"
+        print(f"| {one.name} | {' | '.join(map(cell, entries))} | {resident} | {one.load:.2f} | {one.first:.2f} | "
+              f"{', '.join(f'{w:.0e}' for w in worst)} |")
+    for one in sides:
+        if one.problem:
+            print(f"\n{one.name}: none, or not all: {one.problem}")
+        if one.skipped:
+            print(f"\n{one.name}: one call of {', '.join(one.skipped)} would take more than {PATIENCE} s")
+
+
+def print_ratios(sides, headings, table):
+    """How many times as fast as each peer tuwen is, by medians and by least times."""
+    print(f"\n| tuwen is faster by, medians (least) | {' | '.join(headings)} |")
+    print("|---" * (len(headings) + 1) + "|")
+    for ours in (s for s in sides if s.name.startswith("tuwen")):
+        peer = lambda s: s.precision == ours.precision and not s.name.startswith("tuwen")
+        for theirs in (s for s in sides if peer(s) or s.name == "tuwen f32" and ours is not s):
+            ratios = []
+            for h in headings:
+                a, b = table[ours.name].get(h, []), table[theirs.name].get(h, [])
+                ratios.append(f"{b[1] / a[1]:.2f} ({b[2] / a[2]:.2f})" if len(a) == len(b) == 3 else "–")
+            if any(r != "–" for r in ratios):
+                print(f"| {ours.name} against {theirs.name} | {' | '.join(ratios)} |")
+
+
+def measure(args, job, info, judge, threads):
+    job = {**job, "threads": threads}
+    sides = []
+    try:
+        for side in peers.SIDES:
+            if any(side[0].lower().startswith(s.lower()) for s in args.sides):
+                sides.append(start(side, {**job, "precision": side[2]}))
+        for one in sides:
+            one.taken, one.skipped, (one.resident, one.most) = {}, [], one.ask("memory") or (0, 0)
+        rows, table, before = list(rows_of(args, info)), {s.name: {} for s in sides}, os.getloadavg()[0]
+        rounds = [time_row(sides, row, args, judge, table) for row in rows]
+        for one in sides:
+            one.most = (one.ask("memory") or (0, 0))[1]
+        clock = "the process's processor time" if threads == 1 else "wall time"
+        print(f"\n{threads} thread{'s' * (threads > 1)}, {clock}; load average {before:.1f} before, "
+              f"{os.getloadavg()[0]:.1f} after, of which this is about {threads}; "
+              f"{', '.join(map(str, rounds))} rounds; "
+              f"{'; '.join(dict.fromkeys(s.description for s in sides if not s.problem))}.")
+        headings = [r[0] for r in rows]
+        print_table(sides, headings, args.towers, table)
+        print_ratios(sides, headings, table)
+    finally:
+        for one in sides:
+            one.end()
+
+
+def describe_machine():
+    text = pathlib.Path("/proc/cpuinfo").read_text()
+    fields = dict(line.split("\t: ", 1) if "\t: " in line else (line, "") for line in text.replace("\t\t", "\t").split("\n"))
+    flags = [f for f in ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
+             if f in fields.get("flags", "").split()]
+    family = f" (family {fields.get('cpu family', '?')} model {fields.get('model', '?')})"
+    return f"{fields.get('model name', 'processor').strip()}{family}, {os.cpu_count()} cores, {' '.join(flags) or 'no AVX2'}"
+
+
+def parse():
+    numbers = lambda s: [int(n) for n in s.split(",")]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=pathlib.Path)
+    parser.add_argument("--tuwen", default="build/tuwen", help="and libtuwen.so beside it")
+    parser.add_argument("--folder", type=pathlib.Path, default="build/bench-peers")
+    parser.add_argument("--threads", type=numbers, default=sorted({os.cpu_count(), 1}, reverse=True))
+    parser.add_argument("--rounds", type=int, default=24)
+    parser.add_argument("--seconds", type=float, default=120, help="that a row may take")
+    parser.add_argument("--towers", type=lambda s: s.split(","), default=["image", "text"])
+    parser.add_argument("--image-batches", type=numbers, default=[1, 8, 32])
+    parser.add_argument("--text-batches", type=numbers, default=[1, 32])
+    parser.add_argument("--length", type=int, default=12, help="tokens of a caption")
+    parser.add_argument("--padded", action="store_true", help="also captions padded to the context, as Chinese-CLIP runs them")
+    parser.add_argument("--sides", type=lambda s: s.split(","), default=[""], help="beginnings of names")
+    parser.add_argument("--cpu", choices=CAPS)
+    return parser.parse_args()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
-    parser.add_argument("prefix", nargs="?", help="not needed with --against own")
-    parser.add_argument("--library", default="build/libtuwen.so")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--towers", default="image,text")
-    parser.add_argument("--batches", default="1,8")
-    parser.add_argument("--precision", default="f32", help="f32, bf16, int8; with --against own also several")
-    parser.add_argument("--image-size", type=int, default=224, help="with --against own")
-    parser.add_argument("--against", choices=["ort", "own"], default="ort")
-    args = parser.parse_args()
-    clock = time.thread_time if args.threads == 1 else time.perf_counter
-    precisions, own = args.precision.split(","), args.against == "own"
-    if not own and (args.prefix is None or precisions not in (["f32"], ["int8"])):
-        parser.error("ONNX Runtime needs ONNX_PREFIX and is compared in f32 or in int8")
-    tuwen = {p: Tuwen(args.library, args.model, args.threads, p) for p in precisions + ["f32"] * own}
-    for side in tuwen.values():
-        print(f"tuwen {side.description}")
-    print(f"{args.threads} threads; ms a batch, {'processor' if args.threads == 1 else 'wall'} time, "
-          f"{args.rounds} calls each: best and their ratios, median and its")
-    other = "f32" if own else "ORT"
-    print(f"{'':32}" + 2 * ("".join(f" {p:>9}" for p in precisions + [other]) + 7 * " " * len(precisions) + "  "))
-    for tower in args.towers.split(","):
-        size = args.image_size
-        if not own:
-            path = f"{args.prefix}.{'img' if tower == 'image' else 'txt'}.fp32.onnx"
-            peer = session(quantized(path) if args.precision == "int8" else path, args.threads)
-            source = peer.get_inputs()[0]
-            size = source.shape[-1]
-        for batch in map(int, args.batches.split(",")):
-            if tower == "image":
-                inputs = {"image": np.random.default_rng(0).standard_normal((batch, 3, size, size), np.float32)}
-            else:
-                inputs = {f"text, {len(IDS)} tokens": np.array([IDS] * batch, np.int64)}
-            if tower == "text" and not own:
-                padded = np.zeros((batch, PADDED), np.int64)
-                padded[:, :len(IDS)] = IDS
-                inputs[f"text, ORT padded to {PADDED}"] = padded
-            for name, x in inputs.items():
-                sides = [(p, lambda p=p: tuwen[p].run(tower, x)) for p in precisions]
-                sides.append((other, (lambda: tuwen["f32"].run(tower, x)) if own
-                              else (lambda: peer.run(None, {source.name: x})[0])))
-                in_turn(f"{batch} x {name}", sides, args.rounds, clock)
+    args = parse()
+    info = json.loads(subprocess.run([args.tuwen, "info", args.model, "--json"], check=True, capture_output=True).stdout)
+    short = {"size": info["vision"]["image_size"], "vocabulary": info["text"]["vocab_size"], "kind": info["text"]["kind"],
+             "context": info["text"]["context_length"]}
+    stat = args.model.stat()
+    prefix = args.folder / f"{args.model.stem}-{stat.st_size:x}-{int(stat.st_mtime):x}" / "model"
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    if not prefix.with_name("exported").exists():
+        large = ["--external-data"] if stat.st_size > 1.9e9 else []
+        subprocess.run([args.tuwen, "export", args.model, "-o", prefix, *large], check=True, stdout=subprocess.DEVNULL)
+        for tower in "img", "txt":
+            os.replace(f"{prefix}.{tower}.fp32.onnx", f"{prefix}.{tower}.f32.onnx")
+        prefix.with_name("exported").touch()
+    job = {"model": str(args.model.resolve()), "prefix": str(prefix.resolve()), "width": info["embed_dim"], "info": short,
+           "library": str(pathlib.Path(args.tuwen).resolve().with_name("libtuwen.so")), "towers": args.towers,
+           "first": {t: peers.inputs(short, t, 1, 0, args.length) for t in args.towers}}
+    judge, judged_by = reference(args, job, short)
+    if args.cpu:
+        isa, aten = CAPS[args.cpu]
+        os.environ.update(TUWEN_CPU=args.cpu, ONEDNN_MAX_CPU_ISA=isa, ATEN_CPU_CAPABILITY=aten)
+    print(f"    {shlex.join(['dev/bench_peers.py', args.model.name, *sys.argv[2:]])}\n\n{describe_machine()}. {info['architecture']}, "
+          f"{info['weight_bytes'] / 1e6:.0f} MB of weights; reference {judged_by}, load: from files to both towers ready; "
+          f"first: imports, load and the first features of both.")
+    for threads in args.threads:
+        measure(args, job, short, judge, threads)
 
 
 if __name__ == "__main__":
