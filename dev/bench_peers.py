@@ -37,6 +37,8 @@ PATIENCE = 60  # seconds that one call may be expected to take
 class Process:
     """A side in its process, stopped unless asked something."""
 
+    load = 0
+
     def __init__(self, side, job, target=peers.serve):
         self.name, self.precision, self.problem = side[0], side[2], None
         context = multiprocessing.get_context("spawn")
@@ -216,7 +218,7 @@ def measure(args, job, info, judge, threads):
         print(f"\n{threads} thread{'s' * (threads > 1)}, {clock}; load average {before:.1f} before, "
               f"{os.getloadavg()[0]:.1f} after, of which this is about {threads}; "
               f"{', '.join(map(str, rounds))} rounds; "
-              f"{'; '.join(dict.fromkeys(s.description for s in sides if not s.problem))}.")
+              f"{'; '.join(dict.fromkeys(s.description for s in sides if s.load))}.")
         headings = [r[0] for r in rows]
         print_table(sides, headings, args.towers, table)
         print_ratios(sides, headings, table)
@@ -274,7 +276,9 @@ def main():
     if args.cpu:
         isa, aten = CAPS[args.cpu]
         os.environ.update(TUWEN_CPU=args.cpu, ONEDNN_MAX_CPU_ISA=isa, ATEN_CPU_CAPABILITY=aten)
-    print(f"    {shlex.join(['dev/bench_peers.py', args.model.name, *sys.argv[2:]])}\n\n{describe_machine()}. {info['architecture']}, "
+    given, places = sys.argv[2:], ("--tuwen", "--folder")
+    given = [w for i, w in enumerate(given) if w not in places and given[max(i - 1, 0)] not in places]
+    print(f"    {shlex.join(['dev/bench_peers.py', args.model.name, *given])}\n\n{describe_machine()}. {info['architecture']}, "
           f"{info['weight_bytes'] / 1e6:.0f} MB of weights; reference {judged_by}, load: from files to both towers ready; "
           f"first: imports, load and the first features of both.")
     for threads in args.threads:

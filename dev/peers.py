@@ -37,7 +37,7 @@ class Tuwen:
         self.call("tw_encoder_create", opened, pool, ctypes.byref(options), ctypes.byref(self.encoder))
         describe = self.library.tw_encoder_description
         describe.restype, describe.argtypes = ctypes.c_char_p, [ctypes.c_void_p]
-        self.description = "tuwen " + describe(self.encoder).decode()
+        self.description = "tuwen " + ", ".join(describe(self.encoder).decode().split(", ")[:2])
 
     def call(self, name, *args):
         if getattr(self.library, name)(*args, ctypes.byref(self.error)) != 0:
