@@ -7,8 +7,8 @@ minute of the machine hits all, and prints Markdown: milliseconds, memory, time 
 Each side has a process of its own; all but the one whose turn it is are stopped, so no pool of threads can spin into
 another's turn. With one thread the time is the process's processor time, which neighbours cannot take; with more it is
 the clock on the wall. Batches of 8 get a quarter of the rounds and those of 32 an eighth, at least three; a row that has
-taken --seconds ends after three. 1 - cosine is the worst
-of the first rows, at most 8, against PyTorch in f64. `make bench-peers` runs it in the environment that it needs.
+taken --seconds ends after three. 1 - cosine is the worst of the first rows, at most 8, against PyTorch in f64. `make
+bench-peers` runs it in the environment that it needs.
 
 --cpu caps the instruction set of tuwen (TUWEN_CPU), OpenVINO (ONEDNN_MAX_CPU_ISA) and PyTorch (both that and
 ATEN_CPU_CAPABILITY); ONNX Runtime has no such switch and runs as it is. Graphs and weights that peers read are made
@@ -81,15 +81,17 @@ class Process:
         self.process.join()
 
 
-def start(side, job):
-    """A loaded side, or one whose `problem` says why not."""
+def prepare(side, job):
+    """Makes a side's files; a problem with them shows when it is loaded."""
     making = Process(side, job, peers.prepare)
     making.receive(1800)
-    problem = making.problem
+    if making.problem:
+        print(f"{side[0]}: its files: {making.problem}", file=sys.stderr)
     making.end()
-    if problem:
-        making.problem = f"its files: {problem}"
-        return making
+
+
+def start(side, job):
+    """A loaded side, or one whose `problem` says why not."""
     one = Process(side, job)
     loaded = one.receive(300)
     one.stop()
@@ -117,6 +119,7 @@ def worst_cosine(a, b):
 def reference(args, job, info):
     """{tower: features in f64 of the first 8 inputs}, and a word on where they come from."""
     for side in (peers.REFERENCE, peers.SIDES[0]):
+        prepare(side, job)
         one = start(side, {**job, "precision": side[2], "threads": os.cpu_count()})
         out = {t: one.ask("input", t, peers.inputs(info, t, 8, 0, args.length)) for t in args.towers}
         problem = one.problem
@@ -201,13 +204,16 @@ def print_ratios(sides, headings, table):
                 print(f"| {ours.name} against {theirs.name} | {' | '.join(ratios)} |")
 
 
+def chosen(args):
+    return [s for s in peers.SIDES if any(s[0].lower().startswith(b.lower()) for b in args.sides)]
+
+
 def measure(args, job, info, judge, threads):
     job = {**job, "threads": threads}
     sides = []
     try:
-        for side in peers.SIDES:
-            if any(side[0].lower().startswith(s.lower()) for s in args.sides):
-                sides.append(start(side, {**job, "precision": side[2]}))
+        for side in chosen(args):
+            sides.append(start(side, {**job, "precision": side[2]}))
         for one in sides:
             one.taken, one.skipped, (one.resident, one.most) = {}, [], one.ask("memory") or (0, 0)
         rows, table, before = list(rows_of(args, info)), {s.name: {} for s in sides}, os.getloadavg()[0]
@@ -218,7 +224,8 @@ def measure(args, job, info, judge, threads):
         print(f"\n{threads} thread{'s' * (threads > 1)}, {clock}; load average {before:.1f} before, "
               f"{os.getloadavg()[0]:.1f} after, of which this is about {threads}; "
               f"{', '.join(map(str, rounds))} rounds; "
-              f"{'; '.join(dict.fromkeys(s.description for s in sides if s.load))}.")
+              f"{'; '.join(dict.fromkeys(s.description for s in sides if s.load))}."
+              f"{f' Capped to {args.cpu}, but for ONNX Runtime, which cannot be.' if args.cpu else ''}")
         headings = [r[0] for r in rows]
         print_table(sides, headings, args.towers, table)
         print_ratios(sides, headings, table)
@@ -273,7 +280,9 @@ def main():
            "library": str(pathlib.Path(args.tuwen).resolve().with_name("libtuwen.so")), "towers": args.towers,
            "first": {t: peers.inputs(short, t, 1, 0, args.length) for t in args.towers}}
     judge, judged_by = reference(args, job, short)
-    if args.cpu:
+    for side in chosen(args):
+        prepare(side, job)
+    if args.cpu:  # the files are made by all that the machine has
         isa, aten = CAPS[args.cpu]
         os.environ.update(TUWEN_CPU=args.cpu, ONEDNN_MAX_CPU_ISA=isa, ATEN_CPU_CAPABILITY=aten)
     given, places = sys.argv[2:], ("--tuwen", "--folder")

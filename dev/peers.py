@@ -214,7 +214,7 @@ def answer(connection, function, *args):
         connection.send(("ok", function(*args)))
     except Exception as e:  # any library's; the table says it
         lines = str(e).strip().splitlines()
-        connection.send(("error", f"{type(e).__name__}: {lines[0] if lines else ''}"))
+        connection.send(("error", f"{type(e).__name__}: {lines[-1] if lines else ''}"))
 
 
 def prepare(connection, side, job):
