@@ -20,7 +20,7 @@ def documented():
     """Patterns of names in back quotes; {i} stands for a number, .bias and the like for a suffix."""
     text = PAGE.read_text(encoding="utf-8")
     names = set(re.findall(r"`([a-z_]+(?:\.[a-zA-Z0-9_{}]+)+)`", text))
-    suffixes = ["", ".weight", ".bias", ".bn.weight", ".bn.bias", ".bn.mean", ".bn.var"]
+    suffixes = ["", ".weight", ".bias", ".scale", ".bn.weight", ".bn.bias", ".bn.mean", ".bn.var"]
     patterns = []
     for name in names:
         stems = {name, name.removesuffix(".weight")}
@@ -62,7 +62,7 @@ def check(path):
     for tensor in reader.tensors:
         assert known.fullmatch(tensor.name), f"tensor {tensor.name} is not in {PAGE.name}"
         assert tensor.data_offset % 32 == 0, tensor.name
-        assert tensor.tensor_type.name in ("F32", "F16", "BF16"), tensor.name
+        assert tensor.tensor_type.name in ("F32", "F16", "BF16", "I8"), tensor.name
         assert np.isfinite(as_f32(tensor)).all(), tensor.name
         types[tensor.tensor_type.name] = types.get(tensor.tensor_type.name, 0) + 1
     if value(reader, "clip.has_vision_encoder"):
