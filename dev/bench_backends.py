@@ -19,9 +19,14 @@ F32_LIMIT = 1e-5  # of normalised features
 def backends(folder):
     ort, ort_ov, ov = (folder / n for n in ("onnxruntime", "onnxruntime-openvino", "openvino"))
     yield "cpu", "f32", []
+    for precision in ("bf16", "int8"):
+        # a ResNet has no int8: its image tower stays f32, and says so
+        yield "cpu", precision, ["--precision", precision, "--allow-fallback"]
     for precision in ("f32", "f16"):
         yield "onnxruntime cpu", precision, ["--backend", "onnxruntime", "--library", ort, "--precision", precision]
-    yield "onnxruntime openvino", "f32", ["--backend", "onnxruntime", "--library", ort_ov, "--provider", "openvino"]
+    for precision in ("f32", "f16"):
+        yield "onnxruntime openvino", precision, ["--backend", "onnxruntime", "--library", ort_ov, "--provider", "openvino",
+                                                  "--precision", precision]
     for precision in ("f32", "f16", "bf16"):
         yield "openvino", precision, ["--backend", "openvino", "--library", ov, "--precision", precision]
 
@@ -49,7 +54,9 @@ def measure(args, model, name, precision, options, row):
 
 
 def agreement(args, model, options):
-    report = run([args.tuwen, "verify", model, *(options or ["--against", model]), "--min-cosine", "-1", "--json"])
+    if "--backend" not in options: # the same engine: A in this precision, B in f32
+        options = ["--against", model, *options, "--b-precision", "f32"]
+    report = run([args.tuwen, "verify", model, *options, "--min-cosine", "-1", "--json"])
     parts = report["parts"] if "parts" in report else report["features"]
     return min(p["cosine_min"] for p in parts), max(p["largest_difference"] for p in parts)
 
