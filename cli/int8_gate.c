@@ -24,6 +24,7 @@ typedef struct gate {
     tw_int8_quality quality;
     tw_buffer kept; /* "v.blk.3,t.blk.0" */
     int n_kept[2];  /* of the image and the text tower */
+    tw_hooks quiet; /* without the log: the first conversion has said it all */
 } gate;
 
 /* ------------------------------------------------------------------------------ the two models */
@@ -53,6 +54,9 @@ static tw_status open_f32(gate *g, const char *output, tw_error *err) {
     tw_convert_options plain = g->convert;
     plain.precision = -1;
     TW_TRY(make(g, output, &plain, &g->f32_file, err));
+    g->quiet = *cli_hooks();
+    g->quiet.log = NULL;
+    g->convert.hooks = &g->quiet;
     TW_TRY(open_session(g, &g->f32_file, F32_WORD, &g->f32, err));
     return cli_calibration_encode(&g->inputs, &g->f32, &g->expected, err);
 }
