@@ -86,6 +86,12 @@ static tw_status take_options(const tw_encoder_options *from, tw_encoder_options
     return TW_OK;
 }
 
+/* Work that nothing of ours goes on beside. */
+static tw_status run(tw_encoder *e, const tw_work *work, tw_error *err) {
+    tw_submit(&e->flight, work);
+    return tw_wait(&e->flight, err);
+}
+
 static tw_status open_flight(tw_encoder *e, tw_error *err) {
     size_t r = (size_t)e->model->arch.vision.image_size;
     return tw_flight_open(e->backend, e->state, (size_t)e->batch, 3 * r * r,
@@ -182,10 +188,11 @@ tw_status tw_encode_pixels(tw_encoder *e, const float *pixels, size_t n, float *
     if (arch->vision.kind == TW_VISION_NONE)
         return tw_fail(err, TW_ERR_UNSUPPORTED, "the model has no image tower");
     for (size_t i = 0; i < n;) {
-        size_t now = TW_MIN(n - i, (size_t)e->batch);
-        TW_TRY(e->backend->encode_pixels(e->state, pixels + i * picture, now,
-                                         features + i * (size_t)arch->embed_dim, err));
-        i += now;
+        const tw_work work = {.pixels = pixels + i * picture,
+                              .n = TW_MIN(n - i, (size_t)e->batch),
+                              .features = features + i * (size_t)arch->embed_dim};
+        TW_TRY(run(e, &work, err));
+        i += work.n;
         TW_TRY(tw_progress(&e->hooks, "images", i, n, err));
     }
     return TW_OK;
@@ -222,9 +229,10 @@ static void token_batch_free(token_batch *b) {
 }
 
 static tw_status token_batch_run(token_batch *b, tw_encoder *e, float *features, tw_error *err) {
-    tw_token_rows rows = {b->ids, b->offset, b->n};
+    const tw_token_rows rows = {b->ids, b->offset, b->n};
+    const tw_work work = {.rows = &rows, .features = features};
     if (b->n == 0) return TW_OK;
-    tw_status status = e->backend->encode_tokens(e->state, &rows, features, err);
+    tw_status status = run(e, &work, err);
     b->n = 0;
     return status;
 }
