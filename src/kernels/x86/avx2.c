@@ -95,7 +95,12 @@ static inline void i_store_bytes(void *p, vi a) {
 /* vpmaddubsw would saturate: 255 * 127 twice is beyond 16 bits. So activations are kept in 16 bits
  * and weights widened to 16 when loaded. */
 static inline vi i_weights(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128(p)); }
-static inline vi i_dot(vi s, vi a, vi b) { return _mm256_add_epi32(s, _mm256_madd_epi16(a, b)); }
+/* GCC 12 would move the sum to another register and back. */
+static inline vi i_dot(vi s, vi a, vi b) {
+    vi products = _mm256_madd_epi16(a, b);
+    __asm__("vpaddd %1, %0, %0" : "+x"(s) : "x"(products));
+    return s;
+}
 static inline void i_store_bytes(void *p, vi a) { _mm_storeu_si128(p, i_halves(a)); }
 #endif
 static inline vf i_first(const void *p) {
