@@ -97,6 +97,8 @@ typedef struct tw_scratch {
     size_t used;
 } tw_scratch;
 
+typedef struct tw_lanes tw_lanes;
+
 struct tw_backend_state {
     const tw_model *model;
     tw_pool *pool;
@@ -104,6 +106,7 @@ struct tw_backend_state {
     tw_weights *weights;
     int32_t max_batch;
     tw_scratch scratch;
+    tw_lanes *lanes; /* NULL until the first batch for them */
     tw_hooks hooks;
     tw_observer observer;
     void *observer_user;
@@ -116,6 +119,16 @@ struct tw_backend_state {
 /* The backend's open() on a table of the caller's choice: tests run every one. */
 tw_status tw_cpu_open(const tw_model *model, tw_pool *pool, const tw_backend_options *options,
                       const tw_kernels *kernels, tw_backend_state **out, tw_error *err);
+
+/* Features of n pictures, every layer of all of them at once, over all threads of s. */
+tw_status tw_encode_pictures(tw_backend_state *s, const float *pixels, size_t n, float *features,
+                             tw_error *err);
+
+/* --------------------------------------------------------------------------------- lanes.c */
+/* The same of a batch: a few pictures at a time on each thread, the rest as above. */
+tw_status tw_lanes_encode(tw_backend_state *s, const float *pixels, size_t n, float *features,
+                          tw_error *err);
+void tw_lanes_free(tw_lanes *lanes);
 
 /* ------------------------------------------------------------------------------- weights.c */
 tw_status tw_weights_load(const tw_model *model, tw_pool *pool, const tw_kernels *kernels,
