@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/size.h"
-#include "eval/rank.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -95,27 +94,6 @@ static void compare(size_t dim, const accuracy_features *reference, const accura
         tw_agreement_add(&row->texts, i, reference->texts + i * dim, f->texts + i * dim, dim);
 }
 
-/* A picture that only this row has no vector of counts as a miss. */
-static tw_status count_classes(const accuracy *a, const accuracy_features *f, accuracy_row *row,
-                               tw_error *err) {
-    tw_zeroshot_score score;
-    tw_ranker ranker = {0};
-    tw_status status;
-    TW_TRY(tw_zeroshot_score_init(&score, f->n_texts, err));
-    TW_CHECK(tw_ranker_init(&ranker, f->texts, f->n_texts, a->dim, a->labels.scale_value, err));
-    for (size_t i = 0; i < f->n_images; i++) {
-        if (!cli_is_vector(a->of_classes.images + i * a->dim, a->dim)) continue;
-        bool is_vector = cli_is_vector(f->images + i * a->dim, a->dim);
-        if (is_vector) TW_CHECK(tw_ranker_rank(&ranker, f->images + i * a->dim, err));
-        tw_zeroshot_score_add(&score, a->folders.labels[i], ranker.best, is_vector ? ranker.k : 0);
-    }
-    row->zeroshot = tw_zeroshot_score_result(&score);
-done:
-    tw_ranker_free(&ranker);
-    tw_zeroshot_score_free(&score);
-    return status;
-}
-
 /* Lends the features to the search of `eval recall`, without the pictures that are no vectors. */
 static tw_status count_recall(accuracy *a, const accuracy_features *f, accuracy_row *row,
                               tw_error *err) {
@@ -155,7 +133,9 @@ static tw_status measure_part(accuracy *a, cli_session *s, bool classes, accurac
     tw_status status;
     TW_CHECK(classes ? compute_classes(a, s, row, f, err) : compute_retrieval(a, s, row, f, err));
     compare(a->dim, reference, f, row);
-    TW_CHECK(classes ? count_classes(a, f, row, err) : count_recall(a, f, row, err));
+    status = classes ? cli_labels_score(&a->labels, &a->folders, reference->images, f->images,
+                                        f->texts, a->dim, &row->zeroshot, err)
+                     : count_recall(a, f, row, err);
 done:
     free_features(&own);
     return status;
@@ -202,14 +182,10 @@ bool accuracy_row_is_whole(const accuracy_row *row) {
 /* ------------------------------------------------------------------------------------- data */
 
 static int open_classes(accuracy *a) {
-    tw_error err = TW_ERROR_INIT;
     int status = cli_labels_read(&a->labels);
     if (status != CLI_CONTINUE) return status;
-    if (tw_class_folders_open(a->classes, &a->folders, &err) != TW_OK ||
-        tw_class_folders_match(&a->folders, a->labels.labels.n, &err) != TW_OK) {
-        if (!strstr(err.message, a->classes)) tw_error_context(&err, "%s", a->classes);
-        return cli_fail(&err);
-    }
+    status = cli_labels_open_folders(&a->labels, a->classes, &a->folders);
+    if (status != CLI_CONTINUE) return status;
     return cli_skips_open(&a->skips, NULL, tw_pictures_count(a->folders.pictures));
 }
 

@@ -22,9 +22,9 @@ static int open_built_in(cli_calibration *c) {
     c->name = "built-in";
     c->n_pictures = VERIFY_PICTURES;
     if (verify_draw_pictures(c->drawn, c->drawn_bytes, &err) != TW_OK ||
-        verify_add_texts(&c->built_in, &err) != TW_OK)
+        verify_add_texts(&c->own_texts, &err) != TW_OK)
         return cli_fail(&err);
-    c->n_texts = c->built_in.n;
+    c->n_texts = c->own_texts.n;
     return CLI_CONTINUE;
 }
 
@@ -52,18 +52,16 @@ static int open_pictures(cli_calibration *c, const char *path) {
     tw_error err = TW_ERROR_INIT;
     if (tw_pictures_create(&c->pictures, &err) != TW_OK ||
         tw_pictures_add(c->pictures, path, &err) != TW_OK ||
-        verify_add_texts(&c->built_in, &err) != TW_OK)
+        verify_add_texts(&c->own_texts, &err) != TW_OK)
         return cli_fail(&err);
     c->n_pictures = tw_pictures_count(c->pictures);
-    c->n_texts = c->built_in.n;
+    c->n_texts = c->own_texts.n;
     if (c->n_pictures) return cli_skips_open(&c->set.skips, NULL, c->n_pictures);
     cli_error("--calibrate %s: no picture in it", path);
     return CLI_FAILED;
 }
 
 static int open_set(cli_calibration *c, const char *path) {
-    const char *slash = strrchr(path, '/');
-    c->name = slash && slash[1] ? slash + 1 : path;
     int status = find_pairs(c, path);
     if (status != CLI_CONTINUE) return status;
     c->pairs = access(c->set.text_path, F_OK) == 0;
@@ -74,9 +72,43 @@ static int open_set(cli_calibration *c, const char *path) {
     return status;
 }
 
-int cli_calibration_open(cli_calibration *c, const char *path) {
+static tw_status add_label_texts(const cli_labels *l, tw_strings *out, tw_error *err) {
+    tw_buffer text = {0};
+    tw_status status = TW_OK;
+    for (size_t i = 0; i < l->labels.n && status == TW_OK; i++) {
+        tw_buffer_clear(&text);
+        tw_buffer_replace(&text, tw_strings_get(&l->prompts, 0), "{}",
+                          tw_strings_get(&l->labels, i));
+        status = text.failed ? tw_fail_no_memory(err, text.n_bytes)
+                             : tw_strings_add(out, text.data, text.n_bytes, err);
+    }
+    tw_buffer_free(&text);
+    return status;
+}
+
+static int open_classes(cli_calibration *c, const char *path) {
+    tw_error err = TW_ERROR_INIT;
+    int status = cli_labels_read(c->labels);
+    if (status == CLI_CONTINUE) status = cli_labels_open_folders(c->labels, path, &c->folders);
+    if (status != CLI_CONTINUE) return status;
+    if (add_label_texts(c->labels, &c->own_texts, &err) != TW_OK) return cli_fail(&err);
+    c->n_pictures = tw_pictures_count(c->folders.pictures);
+    c->n_texts = c->own_texts.n;
+    if (c->n_pictures) return cli_skips_open(&c->set.skips, NULL, c->n_pictures);
+    cli_error("--calibrate %s: no picture in its class folders", path);
+    return CLI_FAILED;
+}
+
+static const char *last_part(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+int cli_calibration_open(cli_calibration *c, const char *path, cli_labels *labels) {
     if (!path) return open_built_in(c);
-    int status = open_set(c, path);
+    c->name = last_part(path);
+    c->labels = labels;
+    int status = labels ? open_classes(c, path) : open_set(c, path);
     if (status != CLI_CONTINUE) return status;
     c->set.skips.what = "pictures";
     c->set.skips.keep_nan = true;
@@ -89,8 +121,9 @@ int cli_calibration_open(cli_calibration *c, const char *path) {
 void cli_calibration_free(cli_calibration *c) {
     for (size_t i = 0; i < VERIFY_PICTURES; i++)
         tw_buffer_free(&c->drawn[i]);
-    tw_strings_free(&c->built_in);
+    tw_strings_free(&c->own_texts);
     tw_pictures_free(c->pictures);
+    tw_class_folders_free(&c->folders);
     free(c->set.skips.marks);
     cli_retrieval_free(&c->set);
 }
@@ -98,16 +131,17 @@ void cli_calibration_free(cli_calibration *c) {
 /* -------------------------------------------------------------------------------- encoding */
 
 static const tw_pictures *pictures_of(const cli_calibration *c) {
+    if (c->labels) return c->folders.pictures;
     return c->pairs ? c->set.set.pictures : c->pictures;
 }
 
 static const tw_strings *texts_of(const cli_calibration *c) {
-    return c->pairs ? &c->set.annotations.texts : &c->built_in;
+    return c->pairs ? &c->set.annotations.texts : &c->own_texts;
 }
 
 /* The texts of a set are prepared as its evaluation does. */
 static cli_text text_options(const cli_calibration *c) {
-    return (cli_text){.eval_quotes = c->pairs};
+    return (cli_text){.eval_quotes = c->pairs || c->labels};
 }
 
 bool cli_calibration_left_out(const cli_calibration *c, size_t i) {
@@ -146,12 +180,18 @@ tw_status cli_calibration_encode(cli_calibration *c, cli_session *s, cli_feature
     *out = (cli_features){.dim = (size_t)arch->embed_dim};
     if (arch->vision.kind != TW_VISION_NONE) TW_TRY(encode_pictures(c, s, out, err));
     if (!tw_model_tokenizer(s->model)) return TW_OK;
-    return cli_text_features(s, texts_of(c), &how, &out->texts, err);
+    TW_TRY(cli_text_features(s, texts_of(c), &how, &out->texts, err));
+    if (!c->labels) return TW_OK;
+    tw_status status = cli_labels_encode(c->labels, s, 100, err);
+    out->classes = c->labels->weights;
+    c->labels->weights = NULL;
+    return status;
 }
 
 void cli_features_free(cli_features *f) {
     free(f->pictures);
     free(f->texts);
+    free(f->classes);
     *f = (cli_features){0};
 }
 
@@ -179,7 +219,7 @@ done:
 }
 
 tw_status cli_calibration_recall(cli_calibration *c, cli_session *s, const cli_features *f,
-                                 float r1[2], tw_error *err) {
+                                 tw_recall out[2], tw_error *err) {
     cli_recall_data d = {.set = c->set, .session = *s, .dim = f->dim, .wanted = {true, true}};
     d.texts = f->texts;
     d.images = calloc(c->n_pictures, f->dim * sizeof *d.images);
@@ -195,10 +235,15 @@ tw_status cli_calibration_recall(cli_calibration *c, cli_session *s, const cli_f
         d.image_ids[d.n_images++] = c->set.set.ids[i];
     }
     TW_CHECK(cli_recall_data_search(&d, err));
-    for (int i = 0; i < 2; i++)
-        r1[i] = (float)tw_recall_result(&d.recalls[i]).r1;
+    memcpy(out, d.recalls, sizeof d.recalls);
 done:
     free(d.images);
     free(d.image_ids);
     return status;
+}
+
+tw_status cli_calibration_zeroshot(const cli_calibration *c, const cli_features *reference,
+                                   const cli_features *f, tw_zeroshot_result *out, tw_error *err) {
+    return cli_labels_score(c->labels, &c->folders, reference->pictures, f->pictures, f->classes,
+                            f->dim, out, err);
 }

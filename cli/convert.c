@@ -29,6 +29,11 @@ static const cli_option options[] = {
      0, 0},
     {"calibrate", 0, CLI_TEXT, "SET", "int8: what f32 and int8 are compared on (built-in inputs)",
      AT(gate.calibrate), 0, 0},
+    {"labels", 0, CLI_TEXT, "FILE", "of SET's class folders, one a line: top-1 is compared too",
+     AT(gate.labels.file), 0, 0},
+    {"templates", 0, CLI_TEXT, "FILE", "prompt templates for them, as of eval zeroshot",
+     AT(gate.labels.templates), 0, 0},
+    {"template-set", 0, CLI_TEXT, "NAME", NULL, AT(gate.labels.template_set), 0, 0},
     {"force", 0, CLI_FLAG, NULL, "int8: write it even when it is too far from f32", AT(gate.force),
      0, 0},
     {"round-f16", 0, CLI_FLAG, NULL, "round to f16 what the original's loader does", AT(round_f16),
@@ -87,10 +92,17 @@ static int check_usage(convert *c) {
     else if (c->pos_embed && !c->resolution)
         cli_error("--pos-embed goes with --resolution R");
     else if (c->round_f16 && c->precision >= BF16_WORD)
-        cli_error("--round-f16 and --precision %s: one or the other",
+        cli_error("--round-f16 and --precision %s: one or the other, the latter rounds more",
                   c->precision == INT8_WORD ? "int8" : "bf16");
     else if ((c->gate.calibrate || c->gate.force) && c->precision != INT8_WORD)
         cli_error("--calibrate and --force go with --precision int8");
+    else if (c->gate.labels.file && !c->gate.calibrate)
+        cli_error("--labels goes with --calibrate, pictures in class folders");
+    else if (c->gate.labels.file && (c->vision_only || c->text_only))
+        cli_error("--labels needs both towers, which --%s-only does not leave",
+                  c->vision_only ? "vision" : "text");
+    else if ((c->gate.labels.templates || c->gate.labels.template_set) && !c->gate.labels.file)
+        cli_error("--templates and --template-set go with --labels");
     else
         return CLI_CONTINUE;
     return CLI_USAGE;
@@ -172,6 +184,7 @@ static int run(const cli_verb *verb, int argc, char **argv) {
         status = convert_checkpoint(&c);
         if (status == CLI_CONTINUE) status = print_summary(&c);
     }
+    cli_labels_free(&c.gate.labels);
     free(c.operands.items);
     return status;
 }

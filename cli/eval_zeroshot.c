@@ -262,13 +262,9 @@ static int work(eval *e) {
         e->labels.template_set = e->dataset; /* the script chooses templates by the data set */
     if (!e->recipe.rgb_after && !e->recipe.name) e->recipe.rgb_first = true; /* as ImageFolder */
     int status = cli_labels_read(&e->labels);
-    if (status != CLI_CONTINUE) return status;
-    if (tw_class_folders_open(e->data, &e->folders, &err) != TW_OK ||
-        tw_class_folders_match(&e->folders, e->labels.labels.n, &err) != TW_OK) {
-        if (!strstr(err.message, e->data)) tw_error_context(&err, "%s", e->data);
-        return cli_fail(&err);
-    }
-    status = cli_session_open(&e->session, &e->compute, &e->recipe, CLI_BOTH);
+    if (status == CLI_CONTINUE) status = cli_labels_open_folders(&e->labels, e->data, &e->folders);
+    if (status == CLI_CONTINUE)
+        status = cli_session_open(&e->session, &e->compute, &e->recipe, CLI_BOTH);
     if (status == CLI_CONTINUE) status = check_names(e);
     if (status == CLI_CONTINUE) status = open_predictions(e);
     if (status == CLI_CONTINUE) status = cli_topk_files_open(&e->results);

@@ -12,8 +12,19 @@
  * its 8 bits falls to 0.96 and 0.85. */
 static const float REQUIRED_MEAN = 0.99f, REQUIRED_LEAST = 0.97f;
 
+/* Half a point of what is right may be lost, or two inputs where half a point is less. */
+static const double LOST_SHARE = 0.005, LOST_INPUTS = 2;
+
+/* Something that is right or wrong of each input, counted for both. */
+typedef struct gate_task {
+    const char *name;
+    double n, right[2]; /* of f32 and int8 */
+} gate_task;
+
+enum { N_TASKS = 3 };
+
 typedef struct gate {
-    const cli_gate *options;
+    cli_gate *options;
     const char *checkpoint;
     tw_convert_options convert;
     cli_calibration inputs;
@@ -21,6 +32,8 @@ typedef struct gate {
     cli_session f32, int8;
     cli_features expected;
     tw_agreement pictures, texts;
+    gate_task tasks[N_TASKS];
+    size_t n_tasks; /* measured */
     tw_int8_quality quality;
     tw_buffer kept; /* "v.blk.3,t.blk.0" */
     int n_kept[2];  /* of the image and the text tower */
@@ -46,8 +59,9 @@ enum { F32_WORD = 1, INT8_WORD = 4 }; /* of --precision, as cli_compute has it *
 static tw_status open_session(gate *g, const tw_output *file, int precision, cli_session *s,
                               tw_error *err) {
     cli_compute compute = {.model = file->temporary, .backend = "cpu", .precision = precision};
+    cli_recipe recipe = {.rgb_first = g->inputs.labels != NULL}; /* as eval zeroshot */
     compute.allow_fallback = true; /* a ResNet beside a text tower, or alone: measured as it is */
-    return cli_session_try(s, s == &g->int8 ? &g->f32 : NULL, &compute, NULL, CLI_ANY, err);
+    return cli_session_try(s, s == &g->int8 ? &g->f32 : NULL, &compute, &recipe, CLI_ANY, err);
 }
 
 static tw_status open_f32(gate *g, const char *output, tw_error *err) {
@@ -79,16 +93,36 @@ static void put_cosines(const tw_agreement *a, float out[2], int32_t *n) {
     out[1] = a->n ? a->n_no_cosine ? -1 : (float)a->cosine_min : NAN;
 }
 
+/* Adds a task; its shares in percent go to `percent`. */
+static void add_task(gate *g, const char *name, double n, double before, double after,
+                     float percent[2]) {
+    if (n == 0) return;
+    g->tasks[g->n_tasks++] = (gate_task){name, n, {before, after}};
+    percent[0] = (float)(before / n * 100);
+    percent[1] = (float)(after / n * 100);
+}
+
 static tw_status measure_recall(gate *g, const cli_features *f, tw_error *err) {
-    float before[2], after[2];
-    tw_int8_quality *q = &g->quality;
+    tw_recall before[2], after[2];
     if (!g->inputs.pairs || !f->pictures || !f->texts) return TW_OK;
     TW_TRY(cli_calibration_recall(&g->inputs, &g->f32, &g->expected, before, err));
     TW_TRY(cli_calibration_recall(&g->inputs, &g->int8, f, after, err));
-    q->recall_t2i[0] = before[TW_TEXT_TO_IMAGE];
-    q->recall_t2i[1] = after[TW_TEXT_TO_IMAGE];
-    q->recall_i2t[0] = before[TW_IMAGE_TO_TEXT];
-    q->recall_i2t[1] = after[TW_IMAGE_TO_TEXT];
+    float *percent[] = {g->quality.recall_t2i, g->quality.recall_i2t};
+    static const char *const names[] = {"text-to-image R@1", "image-to-text R@1"};
+    for (int i = 0; i < 2; i++)
+        add_task(g, names[i], (double)before[i].n_queries, (double)before[i].n_hits[0],
+                 (double)after[i].n_hits[0], percent[i]);
+    return TW_OK;
+}
+
+static tw_status measure_zeroshot(gate *g, const cli_features *f, tw_error *err) {
+    tw_zeroshot_result before, after;
+    if (!f->classes || !f->pictures) return TW_OK;
+    TW_TRY(cli_calibration_zeroshot(&g->inputs, &g->expected, &g->expected, &before, err));
+    TW_TRY(cli_calibration_zeroshot(&g->inputs, &g->expected, f, &after, err));
+    double n = (double)before.n_images;
+    add_task(g, "top-1", n, round(before.top1 * n), round(after.top1 * n), g->quality.top1);
+    if (n > 0) g->quality.n_labels = (int32_t)g->inputs.labels->labels.n;
     return TW_OK;
 }
 
@@ -101,7 +135,9 @@ static tw_status measure(gate *g, tw_error *err) {
         compare(g, g->expected.texts, f.texts, g->inputs.n_texts, false, &g->texts);
         put_cosines(&g->pictures, q->image_cosine, &q->n_images);
         put_cosines(&g->texts, q->text_cosine, &q->n_texts);
+        g->n_tasks = 0;
         status = measure_recall(g, &f, err);
+        if (status == TW_OK) status = measure_zeroshot(g, &f, err);
     }
     cli_features_free(&f);
     return status;
@@ -120,6 +156,17 @@ static bool vision_holds(const gate *g) {
 static bool text_holds(const gate *g) {
     return tw_model_arch(g->f32.model)->text.kind == TW_TEXT_NONE ||
            holds(g, g->quality.text_cosine);
+}
+
+static bool loses(const gate_task *t) {
+    return t->right[0] - t->right[1] > TW_MAX(t->n * LOST_SHARE, LOST_INPUTS);
+}
+
+/* Whether as much is right as of f32. */
+static bool tasks_hold(const gate *g) {
+    for (size_t i = 0; i < g->n_tasks; i++)
+        if (loses(&g->tasks[i])) return false;
+    return true;
 }
 
 /* ----------------------------------------------------------------------- which block stays f16 */
@@ -211,8 +258,9 @@ static tw_status search(gate *g, const char *output, tw_error *err) {
     for (;;) {
         bool found = false;
         TW_TRY(try_int8(g, output, err));
-        if (!vision_holds(g)) TW_TRY(keep_worst(g, true, &found, err));
-        if (!text_holds(g)) TW_TRY(keep_worst(g, false, &found, err));
+        bool all = !tasks_hold(g); /* either tower may be why */
+        if (all || !vision_holds(g)) TW_TRY(keep_worst(g, true, &found, err));
+        if (all || !text_holds(g)) TW_TRY(keep_worst(g, false, &found, err));
         if (!found) return TW_OK;
         cli_session_close(&g->int8);
     }
@@ -229,22 +277,33 @@ static void describe(const char *what, const float cosine[2], char *buf, size_t 
 /* What stands in the way, in one line. */
 static tw_status refuse(const gate *g, tw_error *err) {
     char pictures[80], texts[80];
+    tw_buffer more = {0};
     const tw_int8_quality *q = &g->quality;
     describe("pictures", q->image_cosine, pictures, sizeof pictures);
     describe("texts", q->text_cosine, texts, sizeof texts);
-    return tw_fail(err, TW_ERR_MISMATCH,
-                   "int8 is too far from f32 on %s inputs (cosine of %s; of %s; required mean %g, "
-                   "least %g)%s%s; nothing is written without --force",
-                   q->calibration, pictures, texts, (double)q->required[0], (double)q->required[1],
-                   g->kept.n_bytes ? " even with f16 in " : "",
-                   g->kept.n_bytes ? g->kept.data : "");
+    for (size_t i = 0; i < g->n_tasks; i++) {
+        const gate_task *t = &g->tasks[i];
+        if (loses(t))
+            tw_buffer_printf(&more, "; %s: right f32 %.0f, int8 %.0f of %.0f", t->name, t->right[0],
+                             t->right[1], t->n);
+    }
+    tw_buffer_puts(&more, ")");
+    if (g->kept.n_bytes) tw_buffer_printf(&more, " even with f16 in %s", g->kept.data);
+    tw_status status =
+        tw_fail(err, TW_ERR_MISMATCH,
+                "int8 is too far from f32 on %s inputs (cosine of %s; of %s; required mean %g, "
+                "least %g%s; nothing is written without --force",
+                q->calibration, pictures, texts, (double)q->required[0], (double)q->required[1],
+                more.data ? more.data : ")");
+    tw_buffer_free(&more);
+    return status;
 }
 
 static tw_status decide(gate *g, const char *output, tw_error *err) {
     tw_int8_quality *q = &g->quality;
     q->calibration = g->inputs.name;
     q->kept = g->kept.n_bytes ? g->kept.data : "";
-    q->forced = !vision_holds(g) || !text_holds(g);
+    q->forced = !vision_holds(g) || !text_holds(g) || !tasks_hold(g);
     if (q->forced && !g->options->force) return refuse(g, err);
     if (q->forced) cli_error("int8: too far from f32, written by --force");
     g->convert.quality = q;
@@ -264,7 +323,7 @@ static void release(gate *g) {
     tw_buffer_free(&g->kept);
 }
 
-int cli_gate_convert(const cli_gate *options, const char *checkpoint, const char *output,
+int cli_gate_convert(cli_gate *options, const char *checkpoint, const char *output,
                      const tw_convert_options *convert) {
     gate g = {.options = options, .checkpoint = checkpoint, .convert = *convert};
     tw_error err = TW_ERROR_INIT;
@@ -272,8 +331,9 @@ int cli_gate_convert(const cli_gate *options, const char *checkpoint, const char
     g.quality.required[0] = REQUIRED_MEAN;
     g.quality.required[1] = REQUIRED_LEAST;
     for (int i = 0; i < 2; i++)
-        g.quality.recall_t2i[i] = g.quality.recall_i2t[i] = NAN;
-    int status = cli_calibration_open(&g.inputs, options->calibrate);
+        g.quality.recall_t2i[i] = g.quality.recall_i2t[i] = g.quality.top1[i] = NAN;
+    cli_labels *labels = options->labels.file ? &options->labels : NULL;
+    int status = cli_calibration_open(&g.inputs, options->calibrate, labels);
     if (status == CLI_CONTINUE &&
         (search(&g, output, &err) != TW_OK || decide(&g, output, &err) != TW_OK))
         status = cli_fail(&err);

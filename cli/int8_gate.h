@@ -10,12 +10,13 @@
 
 typedef struct cli_gate {
     const char *calibrate; /* a set of one's own; NULL: what is built in */
+    cli_labels labels;     /* `file` not NULL: the set is class folders, and these their labels */
     bool force;            /* write it all the same */
 } cli_gate;
 
 /* Converts through the gate. `options` ask for int8. Returns CLI_CONTINUE, or a status after an
  * error message and with nothing written. */
-int cli_gate_convert(const cli_gate *gate, const char *checkpoint, const char *output,
+int cli_gate_convert(cli_gate *gate, const char *checkpoint, const char *output,
                      const tw_convert_options *options);
 
 #endif

@@ -4,6 +4,7 @@
 #include "session.h"
 
 #include <math.h>
+#include <stdio.h>
 
 static void put_cosines(tw_buffer *b, const char *what, const float v[2], int n) {
     if (!isnan(v[0]))
@@ -11,9 +12,15 @@ static void put_cosines(tw_buffer *b, const char *what, const float v[2], int n)
                       (double)v[1]);
 }
 
-static void put_recall(tw_buffer *b, const char *direction, const float v[2]) {
+static void put_percent(tw_buffer *b, const char *what, const float v[2]) {
     if (!isnan(v[0]))
-        cli_put_field(b, "", "%s R@1: f32 %.2f, int8 %.2f", direction, (double)v[0], (double)v[1]);
+        cli_put_field(b, "", "%s: f32 %.2f, int8 %.2f", what, (double)v[0], (double)v[1]);
+}
+
+static void put_top1(tw_buffer *b, const tw_int8_quality *q) {
+    char what[64];
+    snprintf(what, sizeof what, "zero-shot top-1 of %d labels", (int)q->n_labels);
+    put_percent(b, what, q->top1);
 }
 
 void cli_put_quality(tw_buffer *b, const tw_model *model) {
@@ -28,8 +35,9 @@ void cli_put_quality(tw_buffer *b, const tw_model *model) {
                   q.forced ? "NOT reached" : "reached");
     put_cosines(b, "pictures", q.image_cosine, q.n_images);
     put_cosines(b, "texts", q.text_cosine, q.n_texts);
-    put_recall(b, "text-to-image", q.recall_t2i);
-    put_recall(b, "image-to-text", q.recall_i2t);
+    put_percent(b, "text-to-image R@1", q.recall_t2i);
+    put_percent(b, "image-to-text R@1", q.recall_i2t);
+    put_top1(b, &q);
     if (q.kept[0]) cli_put_field(b, "", "kept f16: %s", q.kept);
 }
 
@@ -61,6 +69,8 @@ void cli_json_quality(tw_buffer *b, const tw_model *model) {
     json_pair(b, "text_cosine", "mean", "min", q.text_cosine);
     json_pair(b, "text_to_image_r1", "f32", "int8", q.recall_t2i);
     json_pair(b, "image_to_text_r1", "f32", "int8", q.recall_i2t);
+    json_pair(b, "top1", "f32", "int8", q.top1);
+    cli_json_number(b, "labels", q.n_labels);
     cli_json_member(b, "kept", q.kept);
     tw_buffer_printf(b, ", \"forced\": %s}", q.forced ? "true" : "false");
 }

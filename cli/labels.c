@@ -1,6 +1,8 @@
 #include "labels.h"
 
 #include "dataset/lines.h"
+#include "eval/rank.h"
+#include "inputs.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -86,6 +88,36 @@ tw_status cli_labels_encode(cli_labels *l, cli_session *s, float default_scale, 
 done:
     free(labels);
     free(prompts);
+    return status;
+}
+
+int cli_labels_open_folders(const cli_labels *l, const char *path, tw_class_folders *out) {
+    tw_error err = TW_ERROR_INIT;
+    if (tw_class_folders_open(path, out, &err) == TW_OK &&
+        tw_class_folders_match(out, l->labels.n, &err) == TW_OK)
+        return CLI_CONTINUE;
+    if (!strstr(err.message, path)) tw_error_context(&err, "%s", path);
+    return cli_fail(&err);
+}
+
+tw_status cli_labels_score(const cli_labels *l, const tw_class_folders *folders,
+                           const float *reference, const float *images, const float *classes,
+                           size_t dim, tw_zeroshot_result *out, tw_error *err) {
+    tw_zeroshot_score score;
+    tw_ranker ranker = {0};
+    tw_status status;
+    TW_TRY(tw_zeroshot_score_init(&score, l->labels.n, err));
+    TW_CHECK(tw_ranker_init(&ranker, classes, l->labels.n, dim, l->scale_value, err));
+    for (size_t i = 0; i < tw_pictures_count(folders->pictures); i++) {
+        if (!cli_is_vector(reference + i * dim, dim)) continue;
+        bool is_vector = cli_is_vector(images + i * dim, dim);
+        if (is_vector) TW_CHECK(tw_ranker_rank(&ranker, images + i * dim, err));
+        tw_zeroshot_score_add(&score, folders->labels[i], ranker.best, is_vector ? ranker.k : 0);
+    }
+    *out = tw_zeroshot_score_result(&score);
+done:
+    tw_ranker_free(&ranker);
+    tw_zeroshot_score_free(&score);
     return status;
 }
 

@@ -2,7 +2,8 @@
 #ifndef CLI_LABELS_H
 #define CLI_LABELS_H
 
-#include "dataset/strings.h"
+#include "dataset/pictures.h"
+#include "eval/zeroshot.h"
 #include "session.h"
 
 typedef struct cli_labels {
@@ -23,5 +24,16 @@ int cli_labels_read(cli_labels *l);
  * model's own. */
 tw_status cli_labels_encode(cli_labels *l, cli_session *s, float default_scale, tw_error *err);
 void cli_labels_free(cli_labels *l);
+
+/* Opens the class folders at `path`, whose pictures then have label numbers. Returns CLI_CONTINUE
+ * or a status. */
+int cli_labels_open_folders(const cli_labels *l, const char *path, tw_class_folders *out);
+
+/* Zero-shot accuracy of features `images` [n_pictures, dim] with the class vectors `classes`
+ * [n_labels, dim]. A picture without a vector in `reference` is left out; one that has none in
+ * `images` alone counts as a miss. */
+tw_status cli_labels_score(const cli_labels *l, const tw_class_folders *folders,
+                           const float *reference, const float *images, const float *classes,
+                           size_t dim, tw_zeroshot_result *out, tw_error *err);
 
 #endif

@@ -90,10 +90,12 @@ typedef struct tw_int8_quality {
     float recall_t2i[2]; /* R@1 in percent, of text-to-image retrieval: f32's, int8's */
     float recall_i2t[2]; /* and the other way round */
     const char *kept;   /* what was left f16 to get there: "v.blk.3,t.token_embd"; "" = nothing */
-    bool forced;        /* `required` was not reached */
+    bool forced;        /* `required` was not reached, or too many right answers were lost */
+    float top1[2];      /* zero-shot top-1 in percent: f32's, int8's */
+    int32_t n_labels;   /* among which; 0: not measured */
 } tw_int8_quality;
 
-#define TW_INT8_QUALITY_INIT {sizeof(tw_int8_quality), 0, 0, 0, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, 0, false}
+#define TW_INT8_QUALITY_INIT {sizeof(tw_int8_quality), 0, 0, 0, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, 0, false, {0, 0}, 0}
 
 /* Everything a checkpoint may leave open. All zero: recognise from names and shapes. */
 typedef struct tw_convert_options {

@@ -39,6 +39,14 @@ void tw_buffer_puts(tw_buffer *b, const char *s) {
     tw_buffer_append(b, s, strlen(s));
 }
 
+void tw_buffer_replace(tw_buffer *b, const char *text, const char *hole, const char *by) {
+    for (const char *found; (found = strstr(text, hole)) != NULL; text = found + strlen(hole)) {
+        tw_buffer_append(b, text, (size_t)(found - text));
+        tw_buffer_puts(b, by);
+    }
+    tw_buffer_puts(b, text);
+}
+
 void tw_buffer_printf(tw_buffer *b, const char *fmt, ...) {
     va_list args, again;
     va_start(args, fmt);

@@ -18,6 +18,7 @@ typedef struct tw_item {
 
 typedef struct tw_conversion {
     tw_convert_options options;
+    tw_int8_quality quality; /* that options.quality points to */
     char *file; /* that is read: the checkpoint, or the one chosen in a folder */
     tw_checkpoint *checkpoint, *other; /* `other`: the second tower of ONNX graphs, or NULL */
     const tw_tensor **tensors;

@@ -1,5 +1,6 @@
 /* Checkpoint -> model file. */
 #include "base/file.h"
+#include "base/size.h"
 #include "convert/conversion.h"
 #include "convert/folder.h"
 #include "convert/onnx_config.h"
@@ -24,6 +25,11 @@ static tw_status take_options(tw_conversion *c, const tw_convert_options *option
     /* A caller built against an older header has a shorter struct: the rest keeps its default. */
     if (options)
         memcpy(o, options, options->struct_size < sizeof *o ? options->struct_size : sizeof *o);
+    if (o->quality) {
+        c->quality = (tw_int8_quality)TW_INT8_QUALITY_INIT;
+        memcpy(&c->quality, o->quality, TW_MIN(o->quality->struct_size, sizeof c->quality));
+        o->quality = &c->quality;
+    }
     if (o->precision != -1 && o->precision != TW_F32 && o->precision != TW_F16 &&
         o->precision != TW_BF16 && o->precision != TW_I8)
         return tw_fail(err, TW_ERR_ARGUMENT,

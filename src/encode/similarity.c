@@ -116,16 +116,7 @@ done:
 /* The template with each "{}" replaced by the label. */
 static tw_status fill(const char *template, const char *label, tw_buffer *out, tw_error *err) {
     tw_buffer_clear(out);
-    for (const char *p = template;;) {
-        const char *hole = strstr(p, "{}");
-        if (!hole) {
-            tw_buffer_puts(out, p);
-            break;
-        }
-        tw_buffer_append(out, p, (size_t)(hole - p));
-        tw_buffer_puts(out, label);
-        p = hole + 2;
-    }
+    tw_buffer_replace(out, template, "{}", label);
     return out->failed ? tw_fail_no_memory(err, out->n_bytes) : TW_OK;
 }
 

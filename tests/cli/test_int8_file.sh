@@ -123,6 +123,67 @@ refused "a .tsv of another name" 2 "expected X_imgs.tsv" x.gguf convert model.gg
 refused "without int8" 2 "go with --precision int8" x.gguf convert model.gguf -o x.gguf --force
 refused "with --round-f16" 2 "one or the other" x.gguf convert model.gguf -o x.gguf --precision int8 --round-f16
 
+# Pictures whose classes are known. Noise in 60 classes, each picture in that of f32's best label: f32 is
+# right everywhere, and int8, as near as it is, not where two labels are as good as equal.
+awk 'BEGIN {for (i = 10; i < 70; i++) print "w" i}' >labels
+echo '{"one": ["{}"], "two": ["a {}", "{} !"]}' >templates.json
+awk 'BEGIN {
+    srand(7)
+    for (i = 0; i < 120; i++) {
+        name = sprintf("noise%03d.ppm", i)
+        print "P3\n8 8\n255" >name
+        for (j = 0; j < 192; j++) print int(rand() * 256) >name
+        close(name)
+    }
+}'
+run classify -m model.gguf --labels labels --rgb-first -k 1 --json noise*.ppm
+sed 's/.*"image": "\([^"]*\)".*"index": \([0-9]*\).*/\1 \2/' out | while read -r name label; do
+    mkdir -p "classes/$label"
+    mv "$name" "classes/$label/"
+done
+run convert model.gguf -o x.gguf --precision int8 --calibrate classes --labels labels
+check "top-1 that falls is refused, near as the features are" both 'status_is 1' \
+    'says "on classes inputs (cosine of pictures: mean 0.99.*; top-1: right f32 120, int8 1*[0-9]*[0-9] of 120)"'
+check "after blocks of either tower were kept" both 'says "v.blk.[01] loses most"' 'says "t.blk.[01] loses most"'
+check "nothing of it is written" absent x.gguf
+run convert model.gguf -o x.gguf --precision int8 --calibrate classes --labels labels --force
+check "forced it is, and says so" both 'status_is 0' 'prints "zero-shot top-1 of 60 labels: f32 100.00, int8 [0-9]*\.[0-9]*$"'
+check "info says NOT reached" prints "NOT reached"
+run eval zeroshot -m x.gguf --data classes --labels labels
+check "the figure is eval zeroshot's" both 'status_is 0' \
+    '[ "$(sed -n "s/zeroshot-top1.*(\(.*\) %)/\1/p" out)" = "$("$TUWEN" info x.gguf | sed -n "s/.*top-1.*int8 //p")" ]'
+mkdir -p shapes
+cp "$pictures"/*.png shapes/
+mkdir -p shapes/0 shapes/1
+for file in shapes/*.png; do mv "$file" shapes/1/; done
+printf '%s\n' 杰尼龟 妙蛙种子 >two
+run convert model.gguf -o x.gguf --precision int8 --calibrate shapes --labels two --templates templates.json --template-set two --json
+check "with templates" both 'status_is 0' 'prints "\"top1\": {\"f32\": [0-9.]*, \"int8\": [0-9.]*}, \"labels\": 2, "'
+run info int8.gguf --json
+check "without labels there is no top-1" prints '"top1": null, "labels": 0'
+: >empty
+for case in 'labels of a set without classes|1|no class folder|--calibrate none --labels two' \
+    'more classes than labels|1|is not the number of a label|--calibrate classes --labels two' \
+    'no label|1|no label in it|--calibrate shapes --labels empty' \
+    'labels that are not there|1|absent|--calibrate shapes --labels absent' \
+    'a template set that is not there|2|three|--calibrate shapes --labels two --templates templates.json --template-set three' \
+    'labels without pictures|2|--labels goes with --calibrate|--labels two' \
+    'templates without labels|2|go with --labels|--calibrate shapes --templates templates.json' \
+    'labels and one tower|2|needs both towers|--calibrate shapes --labels two --vision-only'; do
+    name=${case%%|*} rest=${case#*|}
+    want=${rest%%|*} rest=${rest#*|}
+    # shellcheck disable=SC2086
+    refused "$name" "$want" "${rest%%|*}" x.gguf convert model.gguf -o x.gguf --precision int8 ${rest#*|}
+done
+demo=${TUWEN_SHARED:-$TUWEN_SOURCE/../shared}/demo
+if [ -f "$demo/cifar100-test-2000.tar" ]; then
+    run convert "$demo/clip_cn_demo-vit-ti-16.pt" --arch "$demo/Demo-ViT-Ti-16.json,$demo/Demo-BERT.json" -o x.gguf --precision int8 \
+        --calibrate "$demo/cifar100-test-2000.tar" --labels "$demo/label_cn.txt" --templates "$demo/templates.json" --template-set zh
+    check "2000 photographs of CIFAR-100 on a trained model" both 'status_is 0' 'prints "top-1 of 100 labels: f32 79.[0-9]*, int8 79.[0-9]*$"'
+else
+    skip "2000 photographs of CIFAR-100 on a trained model" "data not present: cifar100-test-2000.tar"
+fi
+
 # Towers without int8.
 rn=$TUWEN_SOURCE/tests/data/checkpoints/tiny_cn_rn
 run convert "$rn/clip_cn_tiny-rn.pt" --arch "$rn/tiny-rn.json,$rn/tiny-rbt.json" -o rn.gguf --precision int8

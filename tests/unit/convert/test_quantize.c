@@ -180,6 +180,9 @@ static void what_was_measured_is_recorded(void **state) {
     q.text_cosine[0] = q.text_cosine[1] = NAN;
     q.recall_t2i[0] = 50;
     q.forced = true;
+    q.top1[0] = 75;
+    q.top1[1] = 74.5f;
+    q.n_labels = 100;
     assert_ok(quantize("v.blk.0", false, &q), &err);
     assert_ok(tw_model_open(made, &m, &err), &err);
     assert_true(tw_model_int8_quality(m, &got));
@@ -188,6 +191,14 @@ static void what_was_measured_is_recorded(void **state) {
     assert_int_equal(got.n_images, 8);
     assert_true(got.image_cosine[0] == 0.999f && got.image_cosine[1] == 0.99f && got.forced);
     assert_true(isnan(got.text_cosine[0]) && got.recall_t2i[0] == 50);
+    assert_true(got.top1[0] == 75 && got.top1[1] == 74.5f && got.n_labels == 100);
+    tw_model_free(m);
+    /* A caller built against the header before there was top-1. */
+    q.struct_size = offsetof(tw_int8_quality, top1);
+    assert_ok(quantize("v.blk.0", false, &q), &err);
+    assert_ok(tw_model_open(made, &m, &err), &err);
+    assert_true(tw_model_int8_quality(m, &got));
+    assert_true(isnan(got.top1[0]) && got.n_labels == 0 && got.recall_t2i[0] == 50);
     tw_model_free(m);
     assert_ok(quantize(NULL, false, NULL), &err);
     assert_ok(tw_model_open(made, &m, &err), &err);
