@@ -55,8 +55,9 @@ typedef struct tw_resnet {
     tw_conv stem[3];
     tw_bottleneck *blocks;
     size_t n_blocks;
-    float *position;        /* [g*g + 1, 32w] */
-    tw_matrix q, k, v, out; /* attention pool */
+    float *position;  /* [g*g + 1, 32w] */
+    tw_matrix q, out; /* attention pool */
+    tw_matrix *k, *v; /* [n_heads]: k transposed, [32w, d], without its bias; v [d, 32w] */
 } tw_resnet;
 
 typedef struct tw_bert {
@@ -231,6 +232,12 @@ void tw_run_attention(tw_backend_state *s, const tw_attention *a);
 void tw_embed_tokens(tw_backend_state *s, const tw_token_rows *rows, const float *position,
                      const float *type, float *x);
 size_t tw_longest_row(const tw_token_rows *rows);
+
+/* ------------------------------------------------------------------------ attention_pool.c */
+/* Floats of scratch that tw_attention_pool() carves for n maps. */
+size_t tw_attention_pool_scratch(const tw_backend_state *s, size_t n);
+/* The last maps of n pictures [n, R/32, R/32, 32w] into features [n, E]. */
+void tw_attention_pool(tw_backend_state *s, const float *maps, size_t n, float *features);
 
 /* ---------------------------------------------- vit.c, resnet.c, bert.c, clip_text.c */
 tw_status tw_vit_encode(tw_backend_state *s, const float *pixels, size_t n, float *features,

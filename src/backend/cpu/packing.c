@@ -74,13 +74,14 @@ static void pack_stored(const pack_job *job, size_t row, size_t rows, unsigned c
         job->kernels->pack_stored_bf16(from, rows, job->k, 0, panels, to);
 }
 
-static void pack_floats(const pack_job *job, const float *block, size_t rows, void *to) {
-    const tw_narrow *narrow = job->to->narrow;
-    size_t panels = (rows + job->kernels->nr - 1) / job->kernels->nr;
+/* block [n, k] to `to`. */
+static void pack_floats(const tw_kernels *kernels, const tw_narrow *narrow, const float *block,
+                        size_t n, size_t k, void *to) {
+    size_t panels = (n + kernels->nr - 1) / kernels->nr;
     if (narrow)
-        narrow->pack(block, job->k, rows, job->k, 0, panels, to);
+        narrow->pack(block, k, n, k, 0, panels, to);
     else
-        job->kernels->pack_f32(block, job->k, rows, job->k, 0, panels, to);
+        kernels->pack_f32(block, k, n, k, 0, panels, to);
 }
 
 static void pack_task(void *arg, int index) {
@@ -100,7 +101,7 @@ static void pack_task(void *arg, int index) {
     }
     tw_tensor_to_f32_range(job->weight, r0 * job->k, rows * job->k, block);
     if (job->filter) job->filter(job->context, r0, rows, job->k, block);
-    pack_floats(job, block, rows, to);
+    pack_floats(job->kernels, job->to->narrow, block, rows, job->k, to);
     free(block);
 }
 
@@ -139,4 +140,50 @@ tw_status tw_load_linear(tw_loader *l, const tw_narrow *narrow, const tw_linear_
     TW_TRY(tw_own_packed(l, to));
     TW_TRY(tw_pack(l, &from->weight, NULL, NULL, to));
     return tw_load_floats(l, &from->bias, &to->bias);
+}
+
+/* ---------------------------------------------------------------------------------- heads */
+
+typedef struct heads_job {
+    const tw_kernels *kernels;
+    const tw_tensor *weight;
+    size_t d, k; /* rows of a head, columns */
+    bool transposed;
+    const tw_matrix *to;
+    atomic_bool out_of_memory;
+} heads_job;
+
+static void heads_task(void *arg, int index) {
+    heads_job *job = arg;
+    size_t n = job->d * job->k;
+    const tw_matrix *to = &job->to[index];
+    float *rows = malloc(2 * n * sizeof *rows), *columns = rows + n;
+    if (!rows) {
+        atomic_store(&job->out_of_memory, true);
+        return;
+    }
+    tw_tensor_to_f32_range(job->weight, (size_t)index * n, n, rows);
+    for (size_t i = 0; job->transposed && i < n; i++)
+        columns[i] = rows[i % job->d * job->k + i / job->d];
+    pack_floats(job->kernels, to->narrow, job->transposed ? columns : rows, to->n, to->k,
+                to->packed);
+    free(rows);
+}
+
+tw_status tw_load_heads(tw_loader *l, const tw_narrow *narrow, const tw_tensor *weight,
+                        size_t n_heads, bool transposed, tw_matrix **out) {
+    size_t d = (size_t)weight->shape[0] / n_heads, k = (size_t)weight->shape[1];
+    float *memory;
+    TW_TRY(tw_own(l, n_heads * sizeof(tw_matrix) / sizeof(float) + 1, &memory));
+    *out = (tw_matrix *)(void *)memory;
+    for (size_t i = 0; i < n_heads; i++) {
+        (*out)[i] = (tw_matrix){.narrow = narrow, .n = transposed ? k : d, .k = transposed ? d : k};
+        TW_TRY(tw_own_packed(l, &(*out)[i]));
+    }
+    heads_job job = {l->kernels, weight, d, k, transposed, *out, false};
+    tw_pool_run(l->pool, heads_task, &job, (int)n_heads);
+    if (atomic_load(&job.out_of_memory))
+        return tw_fail_no_memory(l->err, 2 * d * k * sizeof(float));
+    tw_drop_pages(weight->data, d * n_heads * k * tw_dtype_bytes(weight->dtype));
+    return TW_OK;
 }

@@ -40,4 +40,8 @@ tw_status tw_pack_int8(tw_loader *l, const tw_tensor *weight, const tw_matrix *t
 tw_status tw_load_linear(tw_loader *l, const tw_narrow *narrow, const tw_linear_weights *from,
                          tw_matrix *to);
 
+/* A matrix for each of n_heads from `weight` [n_heads * d, k]: [d, k], or transposed, [k, d]. */
+tw_status tw_load_heads(tw_loader *l, const tw_narrow *narrow, const tw_tensor *weight,
+                        size_t n_heads, bool transposed, tw_matrix **out);
+
 #endif

@@ -1,5 +1,4 @@
-/* ModifiedResNet with its attention pool, in NHWC. Source: Chinese-CLIP cn_clip/clip/model.py
- * ModifiedResNet, AttentionPool2d. */
+/* ModifiedResNet, in NHWC. Source: Chinese-CLIP cn_clip/clip/model.py ModifiedResNet. */
 #include "backend/cpu/cpu.h"
 
 #include "base/pool.h"
@@ -111,7 +110,7 @@ static size_t conv_slots(const tw_backend_state *s) {
 typedef struct buffers {
     float *a, *b, *c, *d;
     float *windows;
-    float *quantized; /* a map, or the attention pool's tokens, as a narrow product reads it */
+    float *quantized; /* a map as a narrow product reads it */
 } buffers;
 
 /* relu(bn(conv3x3(in))), padding 1. */
@@ -187,70 +186,6 @@ static void avg_pool(tw_backend_state *s, const map *in, size_t k, map *out) {
     tw_pool_run(s->pool, pool_task, &job, (int)(out->n * out->h));
 }
 
-/* --------------------------------------------------------------------------- attention pool */
-
-/* tokens[0] = mean + position[0]; tokens[i] = pixel i-1 + position[i]. */
-static void pool_tokens(const map *in, const float *position, float *tokens) {
-    size_t hw = in->h * in->w, c = in->c;
-    for (size_t i = 0; i < in->n; i++) {
-        const float *x = in->x + i * hw * c;
-        float *t = tokens + i * (hw + 1) * c;
-        memset(t, 0, c * sizeof *t);
-        for (size_t p = 0; p < hw; p++)
-            for (size_t k = 0; k < c; k++) {
-                t[k] += x[p * c + k];
-                t[(p + 1) * c + k] = x[p * c + k] + position[(p + 1) * c + k];
-            }
-        for (size_t k = 0; k < c; k++)
-            t[k] = t[k] / (float)hw + position[k];
-    }
-}
-
-/* Only the mean token asks; all tokens answer. features [n, E]. */
-static void attention_pool(tw_backend_state *s, const map *in, const buffers *f, float *features) {
-    const tw_resnet *net = &s->weights->resnet;
-    size_t hw = in->h * in->w, c = in->c, n = in->n, rows = n * (hw + 1);
-    size_t offset[4097];
-    for (size_t i = 0; i <= n; i++)
-        offset[i] = i * (hw + 1);
-    tw_sequences seq = {offset, n, rows, hw + 1, false};
-    size_t n_heads = (size_t)s->model->arch.vision.n_heads;
-    float *tokens = tw_scratch_take(s, rows * c);
-    float *k = tw_scratch_take(s, rows * c), *v = tw_scratch_take(s, rows * c);
-    float *q = tw_scratch_take(s, n * c), *mixed = tw_scratch_take(s, n * c);
-    pool_tokens(in, net->position, tokens);
-    tw_product pq = {.a = tokens, .lda = (hw + 1) * c, .m = n, .w = &net->q, .c = q, .ldc = c};
-    tw_product pk = {.a = tokens, .lda = c, .m = rows, .w = &net->k, .c = k, .ldc = c};
-    tw_product pv = {.a = tokens, .lda = c, .m = rows, .w = &net->v, .c = v, .ldc = c};
-    pq.quantized = pk.quantized = pv.quantized = f->quantized;
-    tw_run_product(s, &pq);
-    tw_run_product(s, &pk);
-    tw_run_product(s, &pv);
-    tw_attention a = {
-        .q = q,
-        .k = k,
-        .v = v,
-        .ldq = c,
-        .ldk = c,
-        .ldv = c,
-        .out = mixed,
-        .ldo = c,
-        .n_heads = n_heads,
-        .head_width = c / n_heads,
-        .one_query = true,
-        .seq = &seq,
-    };
-    a.scratch = tw_scratch_take(s, tw_attention_scratch(s, &seq, n_heads, c / n_heads));
-    tw_run_attention(s, &a);
-    tw_product out = {.a = mixed,
-                      .lda = c,
-                      .m = n,
-                      .w = &net->out,
-                      .c = features,
-                      .ldc = (size_t)s->model->arch.embed_dim};
-    tw_run_product(s, &out);
-}
-
 /* ------------------------------------------------------------------------------ the network */
 
 static void bottleneck(tw_backend_state *s, const tw_bottleneck *block, map *x, buffers *f) {
@@ -316,17 +251,12 @@ tw_status tw_resnet_encode(tw_backend_state *s, const float *pixels, size_t n, f
     const tw_vision_config *c = &s->model->arch.vision;
     size_t largest, widest;
     plan(s->model, &largest, &widest);
-    size_t side = (size_t)c->image_size / 32, wide = (size_t)c->width * 32;
-    size_t rows = n * (side * side + 1), windows = conv_slots(s) * STEP * widest;
-    size_t quantized = tw_quantized_room(s, 1, TW_MAX(n * largest, rows * wide));
-    size_t offset[2] = {0, side * side + 1};
-    tw_sequences one = {offset, n, rows, side * side + 1, false};
-    TW_TRY(tw_scratch_reset(
-        s,
-        4 * tw_scratch_room(n * largest) + tw_scratch_room(windows) + quantized +
-            3 * tw_scratch_room(rows * wide) + 2 * tw_scratch_room(n * wide) +
-            tw_attention_scratch(s, &one, (size_t)c->n_heads, wide / (size_t)c->n_heads),
-        err));
+    size_t windows = conv_slots(s) * STEP * widest;
+    size_t quantized = tw_quantized_room(s, 1, n * largest);
+    TW_TRY(tw_scratch_reset(s,
+                            4 * tw_scratch_room(n * largest) + tw_scratch_room(windows) +
+                                quantized + tw_attention_pool_scratch(s, n),
+                            err));
     buffers f = {tw_scratch_take(s, n * largest), tw_scratch_take(s, n * largest),
                  tw_scratch_take(s, n * largest), tw_scratch_take(s, n * largest),
                  tw_scratch_take(s, windows),     tw_scratch_take(s, quantized)};
@@ -341,6 +271,6 @@ tw_status tw_resnet_encode(tw_backend_state *s, const float *pixels, size_t n, f
                                             "visual.layer4"};
         tw_observe(s, names[stage], x.x, map_floats(&x) / x.c, x.c, x.c);
     }
-    attention_pool(s, &x, &f, features);
+    tw_attention_pool(s, x.x, n, features);
     return TW_OK;
 }

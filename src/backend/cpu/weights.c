@@ -242,8 +242,13 @@ static tw_status load_resnet(tw_loader *l, const tw_model *model, tw_resnet *net
         TW_TRY(load_bottleneck(l, &v->bottlenecks[i], c->norm_eps, &net->blocks[i]));
     TW_TRY(tw_load_floats(l, &v->position, &net->position));
     TW_TRY(tw_load_linear(l, l->resnet, &v->pool_q, &net->q));
-    TW_TRY(tw_load_linear(l, l->resnet, &v->pool_k, &net->k));
-    TW_TRY(tw_load_linear(l, l->resnet, &v->pool_v, &net->v));
+    size_t heads = (size_t)c->n_heads;
+    TW_TRY(tw_load_heads(l, l->resnet, &v->pool_k.weight, heads, true, &net->k));
+    TW_TRY(tw_load_heads(l, l->resnet, &v->pool_v.weight, heads, false, &net->v));
+    float *bias;
+    TW_TRY(tw_load_floats(l, &v->pool_v.bias, &bias));
+    for (size_t i = 0; bias && i < heads; i++)
+        net->v[i].bias = bias + i * net->v[i].n;
     return tw_load_linear(l, NULL, &v->pool_out, &net->out);
 }
 
