@@ -113,6 +113,16 @@ typedef struct tw_kernels {
     void (*avg_pool_f32)(const float *x, size_t h, size_t w, size_t c, size_t s, size_t row_begin,
                          size_t row_end, float *out);
 
+    /* A 3x3 convolution with padding 1 by F(2x2, 3x3), simd/winograd.inc.h: 16 products, of
+     * matrices [tiles, c] with [c, n]. Tile i is 2 x 2 pixels of a map whose h and w are even, row
+     * by row. NULL in ref, whose convolutions are sums over windows. in: tiles [tile_begin,
+     * tile_end) of NHWC x [h, w, c] to the 16 matrices of as many rows, `plane` floats apart from v
+     * on. out: such matrices [tiles, c] to max(0, sum + bias) in NHWC out [h, w, c]. */
+    void (*winograd_in)(const float *x, size_t h, size_t w, size_t c, size_t tile_begin,
+                        size_t tile_end, float *v, size_t plane);
+    void (*winograd_out)(const float *m, size_t plane, const float *bias, size_t w, size_t c,
+                         size_t tile_begin, size_t tile_end, float *out);
+
     /* Sum of a[i]*b[i], f32 in a fixed order (for cosines). */
     float (*dot_f32)(const float *a, const float *b, size_t n);
 } tw_kernels;

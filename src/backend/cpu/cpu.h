@@ -33,7 +33,8 @@ typedef struct tw_block {
 /* A convolution with batch norm folded in: [O, kh*kw*I], columns in (ky, kx, channel) order. */
 typedef struct tw_conv {
     tw_matrix matrix;
-    int kernel; /* 1 or 3; padding kernel / 2 */
+    int kernel;    /* 1 or 3; padding kernel / 2 */
+    float *points; /* F(2x2, 3x3): 16 packed matrices [O, I] in place of `matrix`; or NULL */
 } tw_conv;
 
 typedef struct tw_bottleneck {
@@ -232,6 +233,20 @@ void tw_run_attention(tw_backend_state *s, const tw_attention *a);
 void tw_embed_tokens(tw_backend_state *s, const tw_token_rows *rows, const float *position,
                      const float *type, float *x);
 size_t tw_longest_row(const tw_token_rows *rows);
+
+/* --------------------------------------------------------------------------------- conv3.c */
+/* A batch of feature maps, f32 [n, h, w, c]. */
+typedef struct tw_map {
+    float *x;
+    size_t n, h, w, c;
+} tw_map;
+
+/* Floats of scratch that tw_conv3() needs a thread. */
+size_t tw_conv3_room(const tw_conv *conv);
+/* relu(bn(conv3x3(in))), padding 1. `planar`: in is NCHW. `quantized`: tw_quantized_room() of in.
+ */
+void tw_conv3(tw_backend_state *s, const tw_conv *conv, const tw_map *in, bool planar,
+              size_t stride, float *scratch, float *quantized, tw_map *out);
 
 /* ------------------------------------------------------------------------ attention_pool.c */
 /* Floats of scratch that tw_attention_pool() carves for n maps. */

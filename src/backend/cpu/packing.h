@@ -44,4 +44,7 @@ tw_status tw_load_linear(tw_loader *l, const tw_narrow *narrow, const tw_linear_
 tw_status tw_load_heads(tw_loader *l, const tw_narrow *narrow, const tw_tensor *weight,
                         size_t n_heads, bool transposed, tw_matrix **out);
 
+/* The matrices of F(2x2, 3x3), from filters w [O, 9, I]. */
+tw_status tw_conv3_points(tw_loader *l, const float *w, tw_conv *to);
+
 #endif

@@ -182,64 +182,97 @@ static void fold_rows(const void *p, size_t begin, size_t n, size_t k, float *ro
                     (float)((double)copy[i * k + ch * c->area + a] * c->scale[begin + i]);
 }
 
+/* The batch norm as a scale [O] and the bias of the convolution. */
+static tw_status fold_norm(tw_loader *l, const tw_conv_bn_weights *from, float eps, double *scale,
+                           float *bias) {
+    size_t o = (size_t)from->weight.shape[0];
+    float *bn = malloc(4 * o * sizeof *bn);
+    if (!bn) return tw_fail_no_memory(l->err, 4 * o * sizeof *bn);
+    const tw_tensor *parts[4] = {&from->gamma, &from->beta, &from->mean, &from->var};
+    for (size_t i = 0; i < 4; i++)
+        tw_tensor_to_f32(parts[i], bn + i * o);
+    for (size_t i = 0; i < o; i++) {
+        scale[i] = (double)bn[i] / sqrt((double)bn[3 * o + i] + (double)eps);
+        bias[i] = (float)((double)bn[o + i] - (double)bn[2 * o + i] * scale[i]);
+    }
+    free(bn);
+    return TW_OK;
+}
+
+/* For F(2x2, 3x3), through all of the filters in `rows`. */
+static tw_status load_points(tw_loader *l, const tw_tensor *weight, const fold_context *fold,
+                             tw_conv *to) {
+    size_t n = to->matrix.n * to->matrix.k;
+    float *rows = malloc(n * sizeof *rows);
+    if (!rows) return tw_fail_no_memory(l->err, n * sizeof *rows);
+    tw_tensor_to_f32(weight, rows);
+    fold_rows(fold, 0, to->matrix.n, to->matrix.k, rows);
+    tw_status status = tw_conv3_points(l, rows, to);
+    free(rows);
+    tw_drop_pages(weight->data, n * tw_dtype_bytes(weight->dtype));
+    return status;
+}
+
 /* bn(conv(x)) = conv'(x) + bias with w' = w * s, bias = beta - mean * s, s = gamma / sqrt(var +
- * eps). */
+ * eps). The map is `side` pixels wide and high. */
 static tw_status load_conv(tw_loader *l, const tw_narrow *narrow, const tw_conv_bn_weights *from,
-                           float eps, tw_conv *to) {
+                           float eps, size_t side, tw_conv *to) {
     size_t o = (size_t)from->weight.shape[0], channels = (size_t)from->weight.shape[1];
     size_t area = (size_t)(from->weight.shape[2] * from->weight.shape[3]), k = channels * area;
     to->kernel = (int)from->weight.shape[2];
     /* Of an odd number of channels, pixels are no whole rows in bf16. */
     if (channels % 2 != 0) narrow = NULL;
     to->matrix = (tw_matrix){.narrow = narrow, .n = o, .k = k};
-    TW_TRY(tw_own_packed(l, &to->matrix));
+    bool points = to->kernel == 3 && side % 2 == 0 && !narrow && l->kernels->winograd_in;
+    if (!points) TW_TRY(tw_own_packed(l, &to->matrix));
     TW_TRY(tw_own(l, o, &to->matrix.bias));
-    float *bn = malloc(4 * o * sizeof *bn), *copy = malloc(o * k * sizeof *copy);
+    float *copy = malloc(o * k * sizeof *copy);
     double *scale = malloc(o * sizeof *scale);
     tw_status status = TW_OK;
-    if (!bn || !scale || !copy) {
+    if (!scale || !copy) {
         status = tw_fail_no_memory(l->err, o * k * sizeof *copy);
         goto done;
     }
-    const tw_tensor *parts[4] = {&from->gamma, &from->beta, &from->mean, &from->var};
-    for (size_t i = 0; i < 4; i++)
-        tw_tensor_to_f32(parts[i], bn + i * o);
-    for (size_t i = 0; i < o; i++) {
-        scale[i] = (double)bn[i] / sqrt((double)bn[3 * o + i] + (double)eps);
-        to->matrix.bias[i] = (float)((double)bn[o + i] - (double)bn[2 * o + i] * scale[i]);
-    }
+    TW_CHECK(fold_norm(l, from, eps, scale, to->matrix.bias));
     fold_context context = {scale, channels, area, copy};
-    status = tw_pack(l, &from->weight, fold_rows, &context, &to->matrix);
+    status = points ? load_points(l, &from->weight, &context, to)
+                    : tw_pack(l, &from->weight, fold_rows, &context, &to->matrix);
 done:
-    free(bn);
     free(copy);
     free(scale);
     return status;
 }
 
+/* `side` is that of the maps behind its stride. */
 static tw_status load_bottleneck(tw_loader *l, const tw_bottleneck_weights *from, float eps,
-                                 tw_bottleneck *to) {
+                                 size_t side, tw_bottleneck *to) {
     to->stride = from->stride;
     to->has_down = from->down.weight.data != NULL;
-    TW_TRY(load_conv(l, l->resnet, &from->conv1, eps, &to->conv1));
-    TW_TRY(load_conv(l, l->resnet, &from->conv2, eps, &to->conv2));
-    TW_TRY(load_conv(l, l->resnet, &from->conv3, eps, &to->conv3));
-    return to->has_down ? load_conv(l, l->resnet, &from->down, eps, &to->down) : TW_OK;
+    size_t before = side * (size_t)from->stride;
+    TW_TRY(load_conv(l, l->resnet, &from->conv1, eps, before, &to->conv1));
+    TW_TRY(load_conv(l, l->resnet, &from->conv2, eps, before, &to->conv2));
+    TW_TRY(load_conv(l, l->resnet, &from->conv3, eps, side, &to->conv3));
+    return to->has_down ? load_conv(l, l->resnet, &from->down, eps, side, &to->down) : TW_OK;
 }
 
 static tw_status load_resnet(tw_loader *l, const tw_model *model, tw_resnet *net) {
     const tw_vision_weights *v = &model->vision;
     const tw_vision_config *c = &model->arch.vision;
+    /* The first convolution has a stride, so nothing of it is even. */
+    size_t side = (size_t)c->image_size / 2;
     for (int i = 0; i < 3; i++)
-        TW_TRY(load_conv(l, NULL, &v->stem[i], c->norm_eps, &net->stem[i]));
+        TW_TRY(load_conv(l, NULL, &v->stem[i], c->norm_eps, i == 0 ? 1 : side, &net->stem[i]));
     for (int i = 0; i < 4; i++)
         net->n_blocks += (size_t)c->stages[i];
     float *memory;
     TW_TRY(tw_own(l, net->n_blocks * sizeof(tw_bottleneck) / sizeof(float) + 1, &memory));
     net->blocks = (tw_bottleneck *)(void *)memory;
     memset(net->blocks, 0, net->n_blocks * sizeof *net->blocks);
-    for (size_t i = 0; i < net->n_blocks; i++)
-        TW_TRY(load_bottleneck(l, &v->bottlenecks[i], c->norm_eps, &net->blocks[i]));
+    side /= 2;
+    for (size_t i = 0; i < net->n_blocks; i++) {
+        side /= (size_t)v->bottlenecks[i].stride;
+        TW_TRY(load_bottleneck(l, &v->bottlenecks[i], c->norm_eps, side, &net->blocks[i]));
+    }
     TW_TRY(tw_load_floats(l, &v->position, &net->position));
     TW_TRY(tw_load_linear(l, l->resnet, &v->pool_q, &net->q));
     size_t heads = (size_t)c->n_heads;

@@ -66,6 +66,7 @@ static size_t ceil_div(size_t a, size_t b) {
 #include "kernels/simd/bf16.inc.h"
 #include "kernels/simd/attention.inc.h"
 #include "kernels/simd/rows.inc.h"
+#include "kernels/simd/winograd.inc.h"
 /* clang-format on */
 
 const tw_kernels TABLE = {
@@ -83,5 +84,7 @@ const tw_kernels TABLE = {
     .attention_scratch = attention_scratch,
     .add_f32 = add_f32,
     .avg_pool_f32 = avg_pool_f32,
+    .winograd_in = winograd_in,
+    .winograd_out = winograd_out,
     .dot_f32 = dot_f32,
 };
