@@ -5,6 +5,8 @@
 # make fuzz     every libFuzzer target for RUNS inputs (a million)
 # make bench-peers  speed beside ONNX Runtime, OpenVINO and PyTorch, fetched from PyPI (730 MB): MODEL=file.gguf,
 #               THREADS=2,1, CPU=avx2, ARGS="other options of dev/bench_peers.py"
+# make bench-targets  every target of speed, start-up and memory, reached or missed, beside the same:
+#               MODEL=file.gguf, ARGS="--rows start,memory" (dev/bench_targets.py)
 # make magicmind  build/libtuwen_magicmind.so with Cambricon's headers (NEUWARE_HOME=/usr/local/neuware)
 # make sophon   the demo model compiled for SOPHON's BM1684X, on its emulator (minutes; python3.10)
 # make install  PREFIX=/usr/local, DESTDIR respected
@@ -17,7 +19,7 @@ RUNS ?= 1000000
 CMAKE_FLAGS ?=
 NEUWARE_HOME ?= /usr/local/neuware
 
-.PHONY: all demo check sanitize fuzz bench bench-peers magicmind sophon install clean deps test-deps configure
+.PHONY: all demo check sanitize fuzz bench bench-peers bench-targets magicmind sophon install clean deps test-deps configure
 
 all: deps configure
 	@cmake --build $(BUILD)
@@ -55,7 +57,11 @@ bench: all
 
 bench-peers: all
 	@tools/deps.sh dev
-	@sh dev/bench_peers.sh $(BUILD) $(MODEL) $(if $(THREADS),--threads $(THREADS)) $(if $(CPU),--cpu $(CPU)) $(ARGS)
+	@sh dev/bench_peers.sh bench_peers.py $(BUILD) $(MODEL) $(if $(THREADS),--threads $(THREADS)) $(if $(CPU),--cpu $(CPU)) $(ARGS)
+
+bench-targets: all
+	@tools/deps.sh dev
+	@sh dev/bench_peers.sh bench_targets.py $(BUILD) $(MODEL) $(if $(THREADS),--threads $(THREADS)) $(ARGS)
 
 # The only C++: a layer over a library that has no other interface; nothing else needs it.
 magicmind:

@@ -14,6 +14,7 @@ bench-peers` runs it in the environment that it needs.
 ATEN_CPU_CAPABILITY); ONNX Runtime has no such switch and runs as it is. Graphs and weights that peers read are made
 once, under --folder: about six times the model file."""
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
@@ -41,6 +42,7 @@ class Process:
 
     def __init__(self, side, job, target=peers.serve):
         self.name, self.precision, self.problem = side[0], side[2], None
+        self.taken, self.skipped = {}, []
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=target, args=(theirs, side, job), daemon=True)
@@ -62,11 +64,14 @@ class Process:
         """The answer, or None; from then on `problem` says why."""
         if self.problem:
             return None
-        os.kill(self.process.pid, signal.SIGCONT)
+        self.go()
         self.pipe.send(message)
         value = self.receive(5 * PATIENCE)
         self.stop()
         return value
+
+    def go(self):
+        os.kill(self.process.pid, signal.SIGCONT)
 
     def stop(self):
         if not self.problem:
@@ -96,7 +101,7 @@ def start(side, job):
     loaded = one.receive(300)
     one.stop()
     if loaded:
-        one.description, one.load, one.first = loaded
+        one.description, one.load, one.first, one.imports = loaded
         print(f"{one.name}: {one.description}, loaded in {one.load:.1f} s", file=sys.stderr, flush=True)
     return one
 
@@ -116,16 +121,23 @@ def worst_cosine(a, b):
     return float(np.max(1 - (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)))
 
 
-def reference(args, job, info):
-    """{tower: features in f64 of the first 8 inputs}, and a word on where they come from."""
+def reference(args, job):
+    """{tower: features in f64 of the first 8 inputs}, and a word on where they come from. Kept beside the graphs."""
+    kept = pathlib.Path(f"{job['prefix']}.{'-'.join(args.towers)}.{args.length}.npz")
+    if kept.exists():
+        with np.load(kept) as stored:
+            return {t: stored[t] for t in args.towers}, str(stored["by"])
     for side in (peers.REFERENCE, peers.SIDES[0]):
         prepare(side, job)
         one = start(side, {**job, "precision": side[2], "threads": os.cpu_count()})
-        out = {t: one.ask("input", t, peers.inputs(info, t, 8, 0, args.length)) for t in args.towers}
+        out = {t: one.ask("input", t, peers.inputs(job["info"], t, 8, 0, args.length)) for t in args.towers}
         problem = one.problem
         one.end()
         if not problem:
-            return {t: features for t, (features, _) in out.items()}, one.description + side[0][-4:]
+            judge, by = {t: features for t, (features, _) in out.items()}, one.description + side[0][-4:]
+            if side is peers.REFERENCE:
+                np.savez(kept, by=by, **judge)
+            return judge, by
         print(f"no reference by {side[0]}: {problem}", file=sys.stderr)
     raise SystemExit("bench_peers.py: nothing to judge accuracy by")
 
@@ -208,15 +220,15 @@ def chosen(args):
     return [s for s in peers.SIDES if any(s[0].lower().startswith(b.lower()) for b in args.sides)]
 
 
-def measure(args, job, info, judge, threads):
+def measure(args, job, judge, threads):
     job = {**job, "threads": threads}
     sides = []
     try:
         for side in chosen(args):
             sides.append(start(side, {**job, "precision": side[2]}))
         for one in sides:
-            one.taken, one.skipped, (one.resident, one.most) = {}, [], one.ask("memory") or (0, 0)
-        rows, table, before = list(rows_of(args, info)), {s.name: {} for s in sides}, os.getloadavg()[0]
+            one.resident, one.most = one.ask("memory") or (0, 0)
+        rows, table, before = list(rows_of(args, job["info"])), {s.name: {} for s in sides}, os.getloadavg()[0]
         rounds = [time_row(sides, row, args, judge, table) for row in rows]
         for one in sides:
             one.most = (one.ask("memory") or (0, 0))[1]
@@ -243,27 +255,33 @@ def describe_machine():
     return f"{fields.get('model name', 'processor').strip()}{family}, {os.cpu_count()} cores, {' '.join(flags) or 'no AVX2'}"
 
 
-def parse():
-    numbers = lambda s: [int(n) for n in s.split(",")]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(description):
+    """A parser of what dev/bench_targets.py takes too."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=pathlib.Path)
     parser.add_argument("--tuwen", default="build/tuwen", help="and libtuwen.so beside it")
     parser.add_argument("--folder", type=pathlib.Path, default="build/bench-peers")
-    parser.add_argument("--threads", type=numbers, default=sorted({os.cpu_count(), 1}, reverse=True))
     parser.add_argument("--rounds", type=int, default=24)
     parser.add_argument("--seconds", type=float, default=120, help="that a row may take")
+    parser.add_argument("--length", type=int, default=12, help="tokens of a caption")
+    return parser
+
+
+def parse():
+    numbers = lambda s: [int(n) for n in s.split(",")]
+    parser = arguments(__doc__)
+    parser.add_argument("--threads", type=numbers, default=sorted({os.cpu_count(), 1}, reverse=True))
     parser.add_argument("--towers", type=lambda s: s.split(","), default=["image", "text"])
     parser.add_argument("--image-batches", type=numbers, default=[1, 8, 32])
     parser.add_argument("--text-batches", type=numbers, default=[1, 32])
-    parser.add_argument("--length", type=int, default=12, help="tokens of a caption")
     parser.add_argument("--padded", action="store_true", help="also captions padded to the context, as Chinese-CLIP runs them")
     parser.add_argument("--sides", type=lambda s: s.split(","), default=[""], help="beginnings of names")
     parser.add_argument("--cpu", choices=CAPS)
     return parser.parse_args()
 
 
-def main():
-    args = parse()
+def set_up(args):
+    """What `tuwen info` says, and the job of every side; exports the graphs unless they are there."""
     info = json.loads(subprocess.run([args.tuwen, "info", args.model, "--json"], check=True, capture_output=True).stdout)
     short = {"size": info["vision"]["image_size"], "vocabulary": info["text"]["vocab_size"], "kind": info["text"]["kind"],
              "context": info["text"]["context_length"]}
@@ -276,22 +294,45 @@ def main():
         for tower in "img", "txt":
             os.replace(f"{prefix}.{tower}.fp32.onnx", f"{prefix}.{tower}.f32.onnx")
         prefix.with_name("exported").touch()
-    job = {"model": str(args.model.resolve()), "prefix": str(prefix.resolve()), "width": info["embed_dim"], "info": short,
-           "library": str(pathlib.Path(args.tuwen).resolve().with_name("libtuwen.so")), "towers": args.towers,
-           "first": {t: peers.inputs(short, t, 1, 0, args.length) for t in args.towers}}
-    judge, judged_by = reference(args, job, short)
+    return info, {"model": str(args.model.resolve()), "prefix": str(prefix.resolve()), "width": info["embed_dim"],
+                  "info": short, "library": str(pathlib.Path(args.tuwen).resolve().with_name("libtuwen.so")),
+                  "towers": ["image", "text"],
+                  "first": {t: peers.inputs(short, t, 1, 0, args.length) for t in ("image", "text")}}
+
+
+@contextlib.contextmanager
+def capped(cpu):
+    """Processes started meanwhile use no more than this instruction set."""
+    caps = dict(zip(("TUWEN_CPU", "ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY"), (cpu, *CAPS[cpu]))) if cpu else {}
+    before = dict(os.environ)
+    os.environ.update(caps)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def command_line(script, model):
+    """As it was called, less where things lie."""
+    given, places = sys.argv[2:], ("--tuwen", "--folder", "--photos")
+    given = [w for i, w in enumerate(given) if w not in places and given[max(i - 1, 0)] not in places]
+    return shlex.join([script, model.name, *given])
+
+
+def main():
+    args = parse()
+    info, job = set_up(args)
+    job["towers"] = args.towers
+    judge, judged_by = reference(args, job)
     for side in chosen(args):
         prepare(side, job)
-    if args.cpu:  # the files are made by all that the machine has
-        isa, aten = CAPS[args.cpu]
-        os.environ.update(TUWEN_CPU=args.cpu, ONEDNN_MAX_CPU_ISA=isa, ATEN_CPU_CAPABILITY=aten)
-    given, places = sys.argv[2:], ("--tuwen", "--folder")
-    given = [w for i, w in enumerate(given) if w not in places and given[max(i - 1, 0)] not in places]
-    print(f"    {shlex.join(['dev/bench_peers.py', args.model.name, *given])}\n\n{describe_machine()}. {info['architecture']}, "
+    print(f"    {command_line('dev/bench_peers.py', args.model)}\n\n{describe_machine()}. {info['architecture']}, "
           f"{info['weight_bytes'] / 1e6:.0f} MB of weights; reference {judged_by}, load: from files to both towers ready; "
           f"first: imports, load and the first features of both.")
-    for threads in args.threads:
-        measure(args, job, short, judge, threads)
+    with capped(args.cpu):  # the files are made by all that the machine has
+        for threads in args.threads:
+            measure(args, job, judge, threads)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,20 @@
 #!/bin/sh
-# usage: bench_peers.sh BUILD [MODEL.gguf] [options of bench_peers.py]
+# usage: bench_peers.sh SCRIPT BUILD [MODEL.gguf] [options of SCRIPT]
 # An environment of Python of its own, BUILD/peers, with ONNX Runtime, OpenVINO, nncf and PyTorch from PyPI (730 MB to
-# fetch, 1.9 GB on disk; 3 GB more to fetch without torch_without_cuda.sh), then bench_peers.py. Without a model a random
-# ViT-B-16 with RoBERTa-base is made (753 MB). What is there already is not fetched or made again.
+# fetch, 1.9 GB on disk; 3 GB more to fetch without torch_without_cuda.sh), then bench_peers.py or bench_targets.py, named
+# by SCRIPT. Without a model a random ViT-B-16 with RoBERTa-base is made (753 MB). What is there already is not fetched or
+# made again.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-build=$1
-shift
+script=$1
+build=$2
+shift 2
 model=
 case ${1:-} in '' | -*) ;; *) model=$1 && shift ;; esac
 python=$build/peers/bin/python
 
 [ -x "$python" ] || python3 -m venv "$build/peers"
-if [ ! -e "$build/peers/ready" ]; then
+if ! cmp -s "$here/requirements-peers.txt" "$build/peers/ready"; then
     echo "fetching the peers, 730 MB, into $build/peers" >&2
     "$python" -m pip install --quiet --disable-pip-version-check -r "$here/requirements-peers.txt"
     if command -v readelf >/dev/null && command -v nm >/dev/null && command -v cc >/dev/null &&
@@ -23,11 +25,11 @@ if [ ! -e "$build/peers/ready" ]; then
     else
         echo "bench_peers.sh: no PyTorch; the table goes without it, and ONNX Runtime in f32 judges the accuracy" >&2
     fi
-    touch "$build/peers/ready"
+    cp "$here/requirements-peers.txt" "$build/peers/ready"
 fi
 mkdir -p "$build/bench-peers"
 if [ -z "$model" ]; then
     model=$build/bench-peers/random-vit-b-16.gguf
     [ -e "$model" ] || "$python" "$here/make_random_gguf.py" "$model" --tuwen "$build/tuwen" >/dev/null
 fi
-exec "$python" "$here/bench_peers.py" "$model" --tuwen "$build/tuwen" --folder "$build/bench-peers" "$@"
+exec "$python" "$here/$script" "$model" --tuwen "$build/tuwen" --folder "$build/bench-peers" "$@"

@@ -196,10 +196,11 @@ PREPARE = {(OnnxRuntime, "int8"): onnx_int8, (OpenVino, "f32"): openvino_f32, (O
 # ------------------------------------------------------------------------------------------------- process
 
 
-def memory():
-    """MB resident now, and at most."""
-    fields = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
-    return [int(fields[k].split()[0]) / 1e3 * 1.024 for k in ("VmRSS", "VmHWM")]
+def memory(process="self"):
+    """MB resident now (anonymous and of files), and at most."""
+    fields = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{process}/status").read_text().splitlines())
+    anonymous, of_files, most = (int(fields[k].split()[0]) * 1.024e-3 for k in ("RssAnon", "RssFile", "VmHWM"))
+    return anonymous + of_files, most
 
 
 def quiet():
@@ -225,9 +226,9 @@ def prepare(connection, side, job):
 
 def serve(connection, side, job):
     """In a process of its own: loads a side, then ("input", tower, x) keeps x and gives its features, ("call",) the
-    seconds of one call, ("memory",) what is resident."""
+    seconds of one call, ("calls", s) those of as many as take s seconds, ("memory",) what is resident."""
     quiet()
-    clock = time.process_time if job["threads"] == 1 else time.perf_counter
+    clock = time.process_time if job["threads"] == 1 and not job.get("wall") else time.perf_counter
     state = {}
 
     def load():
@@ -239,7 +240,7 @@ def serve(connection, side, job):
         loaded = time.perf_counter()
         for tower in job["towers"]:
             state["side"].run(tower, job["first"][tower])
-        return state["side"].description, loaded - imported, time.perf_counter() - start
+        return state["side"].description, loaded - imported, time.perf_counter() - start, imported - start
 
     def set_input(tower, x):
         state["args"] = tower, x
@@ -251,6 +252,12 @@ def serve(connection, side, job):
         state["side"].run(*state["args"])
         return clock() - start
 
+    def calls(seconds):
+        begin, taken = time.perf_counter(), []
+        while not taken or time.perf_counter() - begin < seconds:
+            taken.append(call())
+        return taken
+
     answer(connection, load)
     while (message := connection.recv())[0] != "end":
-        answer(connection, {"input": set_input, "call": call, "memory": memory}[message[0]], *message[1:])
+        answer(connection, {"input": set_input, "call": call, "calls": calls, "memory": memory}[message[0]], *message[1:])
