@@ -38,7 +38,14 @@ static double peak_gflops(const char *isa) {
 
 typedef struct bench_case {
     const char *name;
-    enum { GEMM, GEMM_I8, GEMM_BF16, ATTENTION, LAYER_NORM } what; /* narrow: with quantising A */
+    enum {
+        GEMM,
+        GEMM_I8,
+        GEMM_BF16,
+        ATTENTION,
+        ATTENTION_BF16,
+        LAYER_NORM
+    } what;         /* narrow: with quantising A */
     size_t m, n, k; /* attention: n_q, n_kv, d; layer_norm: rows, d */
     tw_act act;
     int residual, cold; /* cold: the weights come from memory, not from a cache */
@@ -81,8 +88,16 @@ static const bench_case cases[] = {
     {"attention 197", ATTENTION, 197, 197, 64, TW_ACT_ID, 0, 0},
     {"attention 577", ATTENTION, 577, 577, 64, TW_ACT_ID, 0, 0},
     {"attention 257 d=80", ATTENTION, 257, 257, 80, TW_ACT_ID, 0, 0},
+    {"attention 50", ATTENTION, 50, 50, 64, TW_ACT_ID, 0, 0},
     {"attention 12", ATTENTION, 12, 12, 64, TW_ACT_ID, 0, 0},
+    {"attention 1", ATTENTION, 1, 197, 64, TW_ACT_ID, 0, 0},
     {"attention pool", ATTENTION, 1, 50, 64, TW_ACT_ID, 0, 0},
+    {"attention bf16 197", ATTENTION_BF16, 197, 197, 64, TW_ACT_ID, 0, 0},
+    {"attention bf16 577", ATTENTION_BF16, 577, 577, 64, TW_ACT_ID, 0, 0},
+    {"attention bf16 257", ATTENTION_BF16, 257, 257, 80, TW_ACT_ID, 0, 0},
+    {"attention bf16 50", ATTENTION_BF16, 50, 50, 64, TW_ACT_ID, 0, 0},
+    {"attention bf16 12", ATTENTION_BF16, 12, 12, 64, TW_ACT_ID, 0, 0},
+    {"attention bf16 1", ATTENTION_BF16, 1, 197, 64, TW_ACT_ID, 0, 0},
     {"layer_norm", LAYER_NORM, 197, 768, 1, TW_ACT_ID, 0, 0},
 };
 
@@ -121,6 +136,14 @@ static bool is_product(const bench_case *c) {
     return c->what <= GEMM_BF16;
 }
 
+static bool is_attention(const bench_case *c) {
+    return c->what == ATTENTION || c->what == ATTENTION_BF16;
+}
+
+static tw_attention_kernel *attention_of(const tw_kernels *t, const bench_case *c) {
+    return c->what == ATTENTION ? t->attention_f32 : t->attention_bf16;
+}
+
 static workload prepare(const tw_kernels *t, const bench_case *c) {
     workload w = {.t = t, .c = c, .copies = 1};
     if (is_product(c)) {
@@ -135,7 +158,7 @@ static workload prepare(const tw_kernels *t, const bench_case *c) {
         w.rows = c->m % 197 == 0 ? 197 : c->m;
         w.flops = 2.0 * (double)w.rows * (double)c->n * (double)c->k;
         if (c->what != GEMM) pack_narrow(&w);
-    } else if (c->what == ATTENTION) {
+    } else if (is_attention(c)) {
         w.a = numbers(c->m * c->k);
         w.b = numbers(c->n * c->k);
         w.v = numbers(c->n * c->k);
@@ -189,9 +212,10 @@ static void run(workload *w) {
         }
         w->next = (w->next + 1) % w->copies;
         w->row = (w->row + w->rows) % c->m;
-    } else if (c->what == ATTENTION) {
-        w->t->attention_f32(w->a, c->k, w->b, c->k, w->v, c->k, c->m, c->n, c->k, 0.125f, w->out,
-                            c->k, w->scratch);
+    } else if (is_attention(c)) {
+        tw_attention_kernel *attend = attention_of(w->t, c);
+        attend(w->a, c->k, w->b, c->k, w->v, c->k, c->m, c->n, c->k, 0.125f, w->out, c->k,
+               w->scratch);
     } else {
         w->t->layer_norm_f32(w->a, c->n, w->b, w->v, 1e-5f, c->m, c->n, w->out, c->n);
     }
@@ -233,6 +257,7 @@ static void bench_table(const tw_kernels *t, const char *part) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const bench_case *c = &cases[i];
         if (part && !strstr(c->name, part)) continue;
+        if (is_attention(c) && !attention_of(t, c)) continue; /* the table has none */
         workload w = prepare(t, c);
         double best, median;
         char shape[64];

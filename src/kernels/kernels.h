@@ -55,6 +55,14 @@ typedef struct tw_narrow {
 
 #define TW_I8_MAX_K 65536 /* 255 * 127 * k stays below 2^31 */
 
+/* One attention head: out = softmax(scale * q k^T) v.
+ *   q [n_q, d] rows ldq apart; k, v [n_kv, d] rows ldk, ldv apart; out [n_q, d] rows ldo apart.
+ *   scratch: attention_scratch(n_q, n_kv, d) floats, 64-byte aligned. Row i of out depends on
+ *   row i of q, on k and on v only. */
+typedef void tw_attention_kernel(const float *q, size_t ldq, const float *k, size_t ldk,
+                                 const float *v, size_t ldv, size_t n_q, size_t n_kv, size_t d,
+                                 float scale, float *out, size_t ldo, float *scratch);
+
 typedef struct tw_kernels {
     const char *name; /* "ref", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16",
                        * "neon", "neondot", "neoni8mm" */
@@ -96,14 +104,12 @@ typedef struct tw_kernels {
     void (*layer_norm_f32)(const float *x, size_t ldx, const float *gamma, const float *beta,
                            float eps, size_t n, size_t d, float *out, size_t ldo);
 
-    /* One attention head: out = softmax(scale * q k^T) v.
-     *   q [n_q, d] rows ldq apart; k, v [n_kv, d] rows ldk, ldv apart; out [n_q, d] rows ldo apart.
-     *   scratch: attention_scratch(n_q, n_kv, d) floats, 64-byte aligned. Row i of out depends on
-     *   row i of q, on k and on v only. */
-    void (*attention_f32)(const float *q, size_t ldq, const float *k, size_t ldk, const float *v,
-                          size_t ldv, size_t n_q, size_t n_kv, size_t d, float scale, float *out,
-                          size_t ldo, float *scratch);
-    size_t (*attention_scratch)(size_t n_q, size_t n_kv, size_t d);
+    tw_attention_kernel *attention_f32;
+    /* The same with q (times scale and log2 e), k, v and the unnormalised probabilities rounded to
+     * bf16, and both products as bf16.gemm sums them; what divides is the sum of the rounded
+     * probabilities. NULL where an instruction for such products lacks: they would only cost. */
+    tw_attention_kernel *attention_bf16;
+    size_t (*attention_scratch)(size_t n_q, size_t n_kv, size_t d); /* enough for either */
 
     /* y[i] += x[i] */
     void (*add_f32)(float *y, const float *x, size_t n);

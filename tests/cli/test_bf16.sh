@@ -32,7 +32,7 @@ for model in model rn; do
         status=$?
         check "$model: near f32 with TUWEN_CPU=$isa" both 'status_is 0' 'says ", bf16, .*batch"'
         check "$model: TUWEN_CPU=$isa says how" eval \
-            'says "cpu avx512bf16, bf16, .* f32, [0-9]* thread" || says "cpu ref, bf16, .*, summed in f64, [0-9]* thread" ||
+            'says "cpu avx512bf16, bf16, .*attention.s too, .* f32, [0-9]* thread" || says "cpu ref, bf16, .*, summed in f64, [0-9]* thread" ||
              says "cpu [a-z0-9]*, bf16, .*, widened to f32, [0-9]* thread"'
         TUWEN_CPU=$isa "$TUWEN" embed -m $model.gguf "$pictures" -o other.npy --precision bf16 >out 2>err
         status=$?

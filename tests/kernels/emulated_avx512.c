@@ -10,6 +10,8 @@
 #include <simde/x86/avx512.h>
 #include <simde/x86/fma.h>
 
+#include "tensor/tensor.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -103,8 +105,30 @@ static inline __m512 emulated_dpbf16_ps(__m512 s, __m512i a, __m512i b) {
                 fmaf(emulated_half(x[i], second), emulated_half(y[i], second), flushed(sum[i])));
     return _mm512_loadu_ps(sum);
 }
+/* The first of the two fills the upper half. */
+static inline __m512i emulated_cvtne2ps_pbh(__m512 upper, __m512 lower) {
+    float from[32];
+    uint16_t to[32];
+    _mm512_storeu_ps(from, lower);
+    _mm512_storeu_ps(from + 16, upper);
+    for (int i = 0; i < 32; i++)
+        to[i] = tw_f32_to_bf16(flushed(from[i]));
+    return _mm512_loadu_si512(to);
+}
+static inline __m512i emulated_permutexvar_epi16(__m512i order, __m512i a) {
+    uint16_t at[32], from[32], to[32];
+    _mm512_storeu_si512(at, order);
+    _mm512_storeu_si512(from, a);
+    for (int i = 0; i < 32; i++)
+        to[i] = from[at[i] & 31];
+    return _mm512_loadu_si512(to);
+}
 #undef __m512bh
 #undef _mm512_dpbf16_ps
+#undef _mm512_cvtne2ps_pbh
+#undef _mm512_permutexvar_epi16
+#define _mm512_cvtne2ps_pbh emulated_cvtne2ps_pbh
+#define _mm512_permutexvar_epi16 emulated_permutexvar_epi16
 #define __m512bh __m512i
 #define _mm512_dpbf16_ps emulated_dpbf16_ps
 #define BF16_PAIRS 1

@@ -26,6 +26,8 @@ static void tables_are_complete_and_ascend_from_ref(void **state) {
         assert_true(t->nr > 0 && t->mr > 0 && t->pack_f32 && t->gemm_f32 && t->layer_norm_f32);
         assert_true(t->attention_f32 && t->attention_scratch && t->add_f32 && t->avg_pool_f32);
         assert_true(t->dot_f32 && t->pack_stored_bf16);
+        /* Where bf16 has an instruction, attention goes by it. */
+        assert_int_equal(t->attention_bf16 != NULL, t->bf16.note[0] == 0);
         for (const tw_narrow *narrow = &t->i8; narrow; narrow = narrow == &t->i8 ? &t->bf16 : NULL)
             assert_true(narrow->note && narrow->row && narrow->panel && narrow->pack &&
                         narrow->quantize && narrow->gemm);

@@ -12,7 +12,7 @@
 /* ------------------------------------------------------------------------------ attention */
 
 typedef struct attention_job {
-    const tw_kernels *kernels;
+    tw_attention_kernel *attend;
     const tw_attention *a;
     size_t scratch_room; /* floats a task may use */
     size_t n_slots;
@@ -28,11 +28,10 @@ static void attention_unit(const attention_job *job, size_t u, float *scratch) {
     /* A causal query is a call of its own with as many keys as it sees: exact without a mask. */
     size_t rows = a->causal ? 1 : n_q;
     for (size_t r = 0; r < n_q; r += rows)
-        job->kernels->attention_f32(
-            a->q + (q_row + r) * a->ldq + column, a->ldq, a->k + begin * a->ldk + column, a->ldk,
-            a->v + begin * a->ldv + column, a->ldv, rows, a->causal ? r + 1 : n_kv, a->head_width,
-            1.0f / sqrtf((float)a->head_width), a->out + (q_row + r) * a->ldo + column, a->ldo,
-            scratch);
+        job->attend(a->q + (q_row + r) * a->ldq + column, a->ldq, a->k + begin * a->ldk + column,
+                    a->ldk, a->v + begin * a->ldv + column, a->ldv, rows, a->causal ? r + 1 : n_kv,
+                    a->head_width, 1.0f / sqrtf((float)a->head_width),
+                    a->out + (q_row + r) * a->ldo + column, a->ldo, scratch);
 }
 
 /* A task owns one slot of scratch and takes every n_slots-th unit. */
@@ -60,8 +59,10 @@ size_t tw_attention_scratch(const tw_backend_state *s, const tw_sequences *seq, 
 }
 
 void tw_run_attention(tw_backend_state *s, const tw_attention *a) {
+    const tw_kernels *kernels = s->kernels;
     attention_job job = {
-        .kernels = s->kernels,
+        .attend =
+            a->narrow && kernels->attention_bf16 ? kernels->attention_bf16 : kernels->attention_f32,
         .a = a,
         .scratch_room = attention_room(s, a->seq, a->head_width),
         .n_units = a->seq->n * a->n_heads,
@@ -159,6 +160,7 @@ static void attend(tw_backend_state *s, const tw_transformer *t, const tw_block 
         .ldo = w,
         .n_heads = t->n_heads,
         .head_width = w / t->n_heads,
+        .narrow = b->q.narrow != NULL,
         .seq = seq,
         .scratch = f->attention,
     };

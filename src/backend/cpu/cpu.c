@@ -79,45 +79,52 @@ static tw_status clone_state(const tw_backend_state *from, tw_backend_state **ou
     return TW_OK;
 }
 
-/* What is computed in less than f32. */
+/* What is computed in less than f32: products of what, alone and beside a ResNet, attention where
+ * it is; and what is not. */
 typedef struct narrow_words {
-    const char *precision, *without, *with_resnet;
+    const char *precision, *products[2], *attention, *rest[2];
 } narrow_words;
 
 static const narrow_words int8_words = {
-    "int8", "products of the blocks, all else f32, ",
-    "products of the text tower's blocks, all else and the ResNet f32, "};
+    "int8",
+    {"products of the blocks, ", "products of the text tower's blocks, "},
+    "attention's in bf16, ",
+    {"all else f32, ", "all else and the ResNet f32, "}};
 static const narrow_words bf16_words = {
-    "bf16", "products of the blocks, sums and all else f32, ",
-    "products of blocks, bottlenecks and attention pool, sums and all else f32, "};
+    "bf16",
+    {"products of the blocks, ", "products of blocks, bottlenecks and attention pool, "},
+    "attention's too, ",
+    {"sums and all else f32, ", "sums and all else f32, "}};
+
+static const narrow_words *words_of(const tw_backend_state *s) {
+    return s->weights->narrow == &s->kernels->i8 ? &int8_words : &bf16_words;
+}
 
 /* What is computed in less than f32, and what the file has of it and is not. */
 static void describe_products(const tw_backend_state *s, char *buf, size_t n_bytes) {
     const tw_weights *w = s->weights;
-    const tw_narrow *narrow = w->narrow;
     bool resnet = w->has_vision && s->model->arch.vision.kind != TW_VISION_VIT;
-    const narrow_words *words = narrow == &s->kernels->i8 ? &int8_words : &bf16_words;
+    bool attention = s->kernels->attention_bf16 && (w->has_text || !resnet);
     const char *widened = w->n_widened ? "int8 weights widened, " : "";
-    if (narrow == &s->kernels->i8 && w->n_narrow < w->n_products)
-        snprintf(buf, n_bytes, "%zu of %zu products of the blocks, all else f32, ", w->n_narrow,
-                 w->n_products);
+    const narrow_words *words = words_of(s);
+    if (!w->narrow)
+        snprintf(buf, n_bytes, "%s", widened);
+    else if (w->narrow == &s->kernels->i8 && w->n_narrow < w->n_products)
+        snprintf(buf, n_bytes, "%zu of %zu %s%s%s", w->n_narrow, w->n_products, words->products[0],
+                 attention ? words->attention : "", words->rest[0]);
     else
-        snprintf(buf, n_bytes, "%s%s%s", widened,
-                 !narrow  ? ""
-                 : resnet ? words->with_resnet
-                          : words->without,
-                 narrow ? narrow->note : "");
+        snprintf(buf, n_bytes, "%s%s%s%s%s", widened, words->products[resnet],
+                 attention ? words->attention : "", words->rest[resnet], w->narrow->note);
 }
 
 static void describe(const tw_backend_state *s, tw_used *used) {
     int n = tw_pool_threads(s->pool);
-    char products[104];
-    const tw_narrow *narrow = s->weights->narrow;
-    const narrow_words *words = narrow == &s->kernels->i8 ? &int8_words : &bf16_words;
-    describe_products(s, products, sizeof products);
+    describe_products(s, used->detail, sizeof used->detail);
+    size_t at = strlen(used->detail);
     snprintf(used->device, sizeof used->device, "%s", s->kernels->name);
-    snprintf(used->precision, sizeof used->precision, "%s", narrow ? words->precision : "f32");
-    snprintf(used->detail, sizeof used->detail, "%s%d thread%s", products, n, n == 1 ? "" : "s");
+    snprintf(used->precision, sizeof used->precision, "%s",
+             s->weights->narrow ? words_of(s)->precision : "f32");
+    snprintf(used->detail + at, sizeof used->detail - at, "%d thread%s", n, n == 1 ? "" : "s");
 }
 
 static void capabilities(const tw_backend_state *s, tw_capabilities *can) {

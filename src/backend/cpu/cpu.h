@@ -221,6 +221,7 @@ typedef struct tw_attention {
     size_t n_heads, head_width;
     bool one_query; /* query and output row i belong to sequence i; else rows as the keys */
     bool causal;    /* a query sees the keys up to its own row; not with one_query */
+    bool narrow;    /* products in bf16 where the kernels have such, else in f32 */
     const tw_sequences *seq;
     float *scratch; /* tw_attention_scratch() floats */
 } tw_attention;

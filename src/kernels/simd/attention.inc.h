@@ -28,11 +28,23 @@ static size_t attention_scratch(size_t n_q, size_t n_kv, size_t d) {
     return plan_attention(n_kv, d).total;
 }
 
+/* s[i] = -infinity for i in [n, n_padded), a whole number of vectors, each of which is stored at
+ * once: what reads it next would wait for single floats. */
+ALWAYS_INLINE void pad_scores(float *s, size_t n, size_t n_padded) {
+    static const float tail[2 * 16] = {[16] = -INFINITY, -INFINITY, -INFINITY, -INFINITY,
+                                       -INFINITY,        -INFINITY, -INFINITY, -INFINITY,
+                                       -INFINITY,        -INFINITY, -INFINITY, -INFINITY,
+                                       -INFINITY,        -INFINITY, -INFINITY, -INFINITY};
+    for (size_t i = n / VL * VL; i < n_padded; i += VL) {
+        size_t lanes = n > i ? n - i : 0;
+        v_store(s + i, v_add(v_load_n(s + i, lanes), v_load(tail + 16 - lanes)));
+    }
+}
+
 /* s[i] = e^(s[i] - top) for i in [0, n); returns their sum. s holds whole vectors. */
 static float soften(float *s, size_t n) {
     size_t n_padded = ceil_div(n, VL) * VL;
-    for (size_t i = n; i < n_padded; i++)
-        s[i] = -INFINITY;
+    pad_scores(s, n, n_padded);
     vf top = v_load(s);
     for (size_t i = VL; i < n_padded; i += VL)
         top = v_max(top, v_load(s + i));

@@ -143,21 +143,21 @@ ALWAYS_INLINE vf dot_of(vf sum, vb a, vb b) {
 typedef struct tile_bf16 {
     const unsigned char *a, *slice, *next; /* rows lda apart; what to fetch meanwhile */
     size_t lda, pairs;                     /* bytes; of K */
-    float *t;                              /* [rows, BLOCK_PANELS * NR], the sums */
-    int add;                               /* to t rather than replace it */
+    float *t;                              /* the sums, rows ldt apart */
+    size_t ldt;
+    int add; /* to t rather than replace it */
 } tile_bf16;
 
 ALWAYS_INLINE void micro_bf16(size_t rows, const tile_bf16 *job) {
     const unsigned char *group[(MR + 2) / 3], *slice = job->slice, *next = job->next;
-    size_t lda = job->lda;
+    size_t lda = job->lda, ldt = job->ldt;
     vf sum[MR][NV];
     UNROLL for (size_t r = 0; r < rows; r++) {
         UNROLL for (size_t j = 0; j < NV; j++) sum[r][j] = v_zero();
     }
     if (job->add) {
         UNROLL for (size_t r = 0; r < rows; r++) {
-            UNROLL for (size_t j = 0; j < NV; j++) sum[r][j] =
-                v_load(job->t + r * BLOCK_PANELS * NR + j * VL);
+            UNROLL for (size_t j = 0; j < NV; j++) sum[r][j] = v_load(job->t + r * ldt + j * VL);
         }
     }
     UNROLL for (size_t r = 0; r < rows; r += 3) group[r / 3] = job->a + r * lda;
@@ -178,8 +178,7 @@ ALWAYS_INLINE void micro_bf16(size_t rows, const tile_bf16 *job) {
         next += PAIR;
     }
     UNROLL for (size_t r = 0; r < rows; r++) {
-        UNROLL for (size_t j = 0; j < NV; j++)
-            v_store(job->t + r * BLOCK_PANELS * NR + j * VL, sum[r][j]);
+        UNROLL for (size_t j = 0; j < NV; j++) v_store(job->t + r * ldt + j * VL, sum[r][j]);
     }
 }
 
@@ -195,17 +194,17 @@ static void part_of_bf16(size_t rows, tile_bf16 job, const unsigned char *next) 
         size_t tile_rows = height + (i < higher);
         tile_of_bf16(tile_rows, &job);
         job.a += tile_rows * job.lda;
-        job.t += tile_rows * BLOCK_PANELS * NR;
+        job.t += tile_rows * job.ldt;
         job.next = job.slice;
     }
 }
 
-/* t [rows, n_panels * NR] = a * panels, a part of K at a time; no K: zeros. */
+/* t [rows, n_panels * NR], rows ldt apart, = a * panels, a part of K at a time; no K: zeros. */
 static void product_bf16(size_t rows, const unsigned char *a, size_t k, const unsigned char *panels,
-                         size_t n_panels, float *t) {
+                         size_t n_panels, float *t, size_t ldt) {
     size_t pairs = ceil_div(k, 2), p = 0, size = panel_bf16(k);
     do {
-        tile_bf16 job = {.lda = row_bf16(k), .pairs = min_size(pairs - p, PART_PAIRS)};
+        tile_bf16 job = {.lda = row_bf16(k), .ldt = ldt, .pairs = min_size(pairs - p, PART_PAIRS)};
         job.add = p > 0;
         job.a = a + p * 2 * ELEMENT;
         for (size_t panel = 0; panel < n_panels; panel++) {
@@ -230,7 +229,7 @@ static void gemm_bf16(const tw_gemm_narrow *g, size_t m_begin, size_t m_end, siz
         for (size_t panel = panel_begin; panel < panel_end; panel += BLOCK_PANELS) {
             size_t n_panels = min_size(panel_end - panel, BLOCK_PANELS), column = panel * NR;
             product_bf16(rows, g->a + row * row_bf16(k), k, g->b + panel * panel_bf16(k), n_panels,
-                         t);
+                         t, BLOCK_PANELS * NR);
             finish_block(&g->to, row, rows, column, min_size(g->to.n - column, n_panels * NR), t,
                          BLOCK_PANELS * NR);
         }

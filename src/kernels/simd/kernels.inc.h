@@ -32,6 +32,10 @@
  *   vb                    a vector of VL pairs of bf16; b_load(p)
  *   b_pair(p)             4 bytes of memory in every lane
  *   b_dot(s, a, b)        s + the two products of a lane's pairs, the second pair first
+ *   b_round(x, y)         2 VL floats to the nearest bf16, ties to even: x, then y; what is below
+ *                         2^-126 may become 0
+ *   b_zip(x, y)           the same, a pair of a lane of x and that of y in each lane
+ *   b_store(p, a)         to memory
  * Without it, their products are made in f32:
  *   i_first(p) i_second(p)  the first or second of VL pairs of bf16, as f32
  *
@@ -65,6 +69,7 @@ static size_t ceil_div(size_t a, size_t b) {
 #include "kernels/simd/i8.inc.h"
 #include "kernels/simd/bf16.inc.h"
 #include "kernels/simd/attention.inc.h"
+#include "kernels/simd/attention_bf16.inc.h"
 #include "kernels/simd/rows.inc.h"
 #include "kernels/simd/winograd.inc.h"
 /* clang-format on */
@@ -81,7 +86,8 @@ const tw_kernels TABLE = {
     .pack_stored_bf16 = pack_stored_bf16,
     .layer_norm_f32 = layer_norm_f32,
     .attention_f32 = attention_f32,
-    .attention_scratch = attention_scratch,
+    .attention_bf16 = ATTENTION_BF16,
+    .attention_scratch = ATTENTION_SCRATCH,
     .add_f32 = add_f32,
     .avg_pool_f32 = avg_pool_f32,
     .winograd_in = winograd_in,

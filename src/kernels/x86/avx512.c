@@ -100,6 +100,13 @@ typedef __m512bh vb;
 static inline vb b_load(const void *p) { return (vb)_mm512_loadu_si512(p); }
 static inline vb b_pair(const void *p) { return (vb)i_four(p); }
 static inline vf b_dot(vf s, vb a, vb b) { return _mm512_dpbf16_ps(s, a, b); }
+static inline void b_store(void *p, vb a) { _mm512_storeu_si512(p, (vi)a); }
+static inline vb b_round(vf x, vf y) { return _mm512_cvtne2ps_pbh(y, x); }
+static inline vb b_zip(vf x, vf y) {
+    const vi order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8,
+                                      23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    return (vb)_mm512_permutexvar_epi16(order, (vi)b_round(x, y));
+}
 #else
 static inline vf i_first(const void *p) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16));
