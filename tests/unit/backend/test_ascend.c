@@ -4,80 +4,39 @@
 #include "base/bytes.h"
 #include "base/size.h"
 #include "om_builder.h"
-#include "support.h"
-#include "tiny_model.h"
+#include "towers.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { R = 8, PICTURE = 3 * R * R, E = 4, L = 8, N = 11 };
+enum { N = 11 };
 
 static const int64_t pictures[] = {3, R, R, 0}, tokens[] = {L, 0};
 static const uint64_t several[] = {1, 8, 4, 0}, four[] = {4, 0}, two[] = {2, 0};
 
-/* A model, the prefix of its compiled towers, and an encoder of both. */
-typedef struct fixture {
-    char model_path[480], prefix[480];
-    tw_model *model;
-    tw_pool *pool;
-    tw_encoder *encoder;
-    tw_error err;
-} fixture;
-
-static void write_om(const fixture *f, const char *word, const standin_om *om,
+static void write_om(const towers *f, const char *word, const standin_om *om,
                      const om_faults *faults) {
-    char path[600];
     size_t n_bytes = 0;
     uint8_t *data = om_build(om, faults, &n_bytes);
-    snprintf(path, sizeof path, "%s.%s", f->prefix, word);
-    test_write(path, data, n_bytes);
-    free(data);
+    towers_write(f, word, data, n_bytes);
 }
 
-static void set_up(fixture *f, tw_text_kind text) {
-    tw_arch arch;
-    *f = (fixture){.err = TW_ERROR_INIT};
-    const char *folder = test_folder();
-    snprintf(f->model_path, sizeof f->model_path, "%s/model.gguf", folder);
-    snprintf(f->prefix, sizeof f->prefix, "%s/t", folder);
-    tiny_arch(&arch, TW_VISION_VIT, text);
-    tiny_model_write(f->model_path, &arch, TW_F32);
-    assert_ok(tw_model_open(f->model_path, &f->model, &f->err), &f->err);
-    assert_ok(tw_pool_create(1, &f->pool, &f->err), &f->err);
+static void set_up(towers *f, tw_text_kind text) {
+    towers_set_up(f, text);
     standin_om image = om_tower(f->model_path, 1, pictures, E, several);
     standin_om words = om_tower(f->model_path, 0, tokens, E, two);
     write_om(f, "img.om", &image, NULL);
     write_om(f, "txt.om", &words, NULL);
 }
 
-static tw_status open_encoder(fixture *f, const char *device, const char *graphs) {
-    tw_encoder_options o = TW_ENCODER_OPTIONS_INIT;
-    o.backend = "ascend";
-    o.library = TEST_ASCEND_DIR;
-    o.device = device;
-    o.graphs = graphs ? graphs : f->prefix;
-    o.batch = 16;
-    return tw_encoder_create(f->model, f->pool, &o, &f->encoder, &f->err);
+static tw_status open_encoder(towers *f, const char *device, const char *graphs) {
+    return towers_open(f, "ascend", TEST_ASCEND_DIR, device, graphs, 16);
 }
 
-static void close_encoder(fixture *f) {
+static void close_encoder(towers *f) {
     tw_encoder_free(f->encoder);
     f->encoder = NULL;
-}
-
-static void tear_down(fixture *f) {
-    close_encoder(f);
-    tw_pool_free(f->pool);
-    tw_model_free(f->model);
-}
-
-static float *random_pixels(size_t n) {
-    float *pixels = malloc(n * PICTURE * sizeof *pixels);
-    uint64_t seed = 7;
-    for (size_t i = 0; pixels && i < n * PICTURE; i++)
-        pixels[i] = test_random_float(&seed);
-    return pixels;
 }
 
 static void assert_near(const float *got, const float *expected, size_t n, float limit) {
@@ -88,32 +47,23 @@ static void assert_near(const float *got, const float *expected, size_t n, float
 
 /* ------------------------------------------------------------------------------------ pictures */
 
-static void cpu_pixels(fixture *f, const float *pixels, float *out) {
-    tw_encoder *cpu = NULL;
-    tw_encoder_options o = TW_ENCODER_OPTIONS_INIT;
-    o.batch = 1;
-    assert_ok(tw_encoder_create(f->model, f->pool, &o, &cpu, &f->err), &f->err);
-    assert_ok(tw_encode_pixels(cpu, pixels, N, out, &f->err), &f->err);
-    tw_encoder_free(cpu);
-}
-
 /* Every number of pictures through whatever batches there are, on so many devices. The engine
  * gives each row the same bits whatever its batch: the limit is of the types alone. */
 static void check_pixels(const standin_om *tower, const char *device, float limit) {
-    fixture f;
-    float got[N * E], expected[N * E], *pixels = random_pixels(N);
+    towers f;
+    float got[N * E], expected[N * E], *pixels = towers_pixels(N);
     set_up(&f, TW_TEXT_BERT);
     standin_om om = *tower;
     snprintf(om.model, sizeof om.model, "%s", f.model_path);
     write_om(&f, "img.om", &om, NULL);
-    cpu_pixels(&f, pixels, expected);
+    assert_ok(tw_encode_pixels(f.cpu, pixels, N, expected, &f.err), &f.err);
     assert_ok(open_encoder(&f, device, NULL), &f.err);
     for (size_t n = 1; n <= N; n++) {
         assert_ok(tw_encode_pixels(f.encoder, pixels, n, got, &f.err), &f.err);
         assert_near(got, expected, n * E, limit);
     }
     free(pixels);
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 static void any_number_of_pictures_fills_batches(void **state) {
@@ -146,9 +96,9 @@ static void halves_are_converted(void **state) {
 
 static void a_clone_shares_the_towers(void **state) {
     (void)state;
-    fixture f;
+    towers f;
     tw_encoder *clone = NULL;
-    float got[2][E], *pixels = random_pixels(1);
+    float got[2][E], *pixels = towers_pixels(1);
     set_up(&f, TW_TEXT_BERT);
     assert_ok(open_encoder(&f, NULL, NULL), &f.err);
     assert_ok(tw_encoder_clone(f.encoder, &clone, &f.err), &f.err);
@@ -158,14 +108,14 @@ static void a_clone_shares_the_towers(void **state) {
     assert_memory_equal(got[0], got[1], sizeof got[0]);
     tw_encoder_free(clone);
     free(pixels);
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 /* The stand-in refuses a second aclInit, a device set twice, and an end with anything left. */
 static void encoders_come_and_go(void **state) {
     (void)state;
-    fixture f, g;
-    float got[E], *pixels = random_pixels(1);
+    towers f, g;
+    float got[E], *pixels = towers_pixels(1);
     set_up(&f, TW_TEXT_BERT);
     set_up(&g, TW_TEXT_CLIP);
     assert_ok(open_encoder(&f, "0", NULL), &f.err);
@@ -176,13 +126,13 @@ static void encoders_come_and_go(void **state) {
     assert_ok(open_encoder(&f, "1", NULL), &f.err);
     assert_ok(tw_encode_pixels(f.encoder, pixels, 1, got, &f.err), &f.err);
     free(pixels);
-    tear_down(&f);
-    tear_down(&g);
+    towers_tear_down(&f);
+    towers_tear_down(&g);
 }
 
 static void what_is_used_is_described(void **state) {
     (void)state;
-    fixture f;
+    towers f;
     char found[128];
     tw_used used = TW_USED_INIT;
     set_up(&f, TW_TEXT_BERT);
@@ -193,49 +143,43 @@ static void what_is_used_is_described(void **state) {
     assert_string_equal(used.device, "Ascend910B4 0,1");
     assert_string_equal(used.precision, "as compiled");
     assert_string_equal(used.detail, "pictures of 8 4 1, texts of 2");
-    tear_down(&f);
+    towers_tear_down(&f);
     assert_ok(tw_backend_probe("ascend", TEST_ASCEND_DIR, found, sizeof found, &f.err), &f.err);
     assert_string_equal(found, "AscendCL 1.13.0, 2 devices");
 }
 
 /* --------------------------------------------------------------------------------------- texts */
 
-static const int32_t ids[3 * L] = {2,      5, 6, 3, 0, 0, 0,  0, /**/ 2, 7, 3, 0, 0, 0, 0, 0,
-                                   /**/ 2, 5, 6, 7, 8, 9, 10, 3};
-
 static void texts_of_both_kinds(void **state) {
     (void)state;
     static const tw_text_kind kinds[] = {TW_TEXT_BERT, TW_TEXT_CLIP};
     for (size_t i = 0; i < 4; i++) {
-        fixture f;
-        tw_encoder *cpu = NULL;
+        towers f;
         float got[3 * E], expected[3 * E];
         set_up(&f, kinds[i / 2]);
         standin_om om = om_tower(f.model_path, 0, tokens, E, i % 2 ? several : two);
         om.in.type = i % 2 ? STANDIN_I32 : STANDIN_I64;
         write_om(&f, "txt.om", &om, NULL);
-        assert_ok(tw_encoder_create(f.model, f.pool, NULL, &cpu, &f.err), &f.err);
-        assert_ok(tw_encode_ids(cpu, ids, 3, L, expected, &f.err), &f.err);
+        assert_ok(tw_encode_ids(f.cpu, towers_ids, 3, L, expected, &f.err), &f.err);
         assert_ok(open_encoder(&f, NULL, NULL), &f.err);
-        assert_ok(tw_encode_ids(f.encoder, ids, 3, L, got, &f.err), &f.err);
+        assert_ok(tw_encode_ids(f.encoder, towers_ids, 3, L, got, &f.err), &f.err);
         assert_near(got, expected, 3 * E, 0);
-        tw_encoder_free(cpu);
-        tear_down(&f);
+        towers_tear_down(&f);
     }
 }
 
 static void a_text_longer_than_the_tower_is_refused(void **state) {
     (void)state;
-    fixture f;
+    towers f;
     static const int64_t short_tokens[] = {4, 0};
     float got[3 * E];
     set_up(&f, TW_TEXT_BERT);
     standin_om om = om_tower(f.model_path, 0, short_tokens, E, two);
     write_om(&f, "txt.om", &om, NULL);
     assert_ok(open_encoder(&f, NULL, NULL), &f.err);
-    assert_fails(tw_encode_ids(f.encoder, ids, 3, L, got, &f.err), TW_ERR_LIMIT, &f.err);
-    assert_ok(tw_encode_ids(f.encoder, ids, 2, L, got, &f.err), &f.err);
-    tear_down(&f);
+    assert_fails(tw_encode_ids(f.encoder, towers_ids, 3, L, got, &f.err), TW_ERR_LIMIT, &f.err);
+    assert_ok(tw_encode_ids(f.encoder, towers_ids, 2, L, got, &f.err), &f.err);
+    towers_tear_down(&f);
 }
 
 /* ------------------------------------------------------------------------------------ refusals */
@@ -243,13 +187,13 @@ static void a_text_longer_than_the_tower_is_refused(void **state) {
 static void devices_that_are_not_there_are_refused(void **state) {
     (void)state;
     static const char *const wrong[] = {"", "x", "0,", ",0", "0,0", "-1", "0x", "99999999999"};
-    fixture f;
+    towers f;
     set_up(&f, TW_TEXT_BERT);
     for (size_t i = 0; i < TW_COUNT(wrong); i++)
         assert_fails(open_encoder(&f, wrong[i], NULL), TW_ERR_ARGUMENT, &f.err);
     assert_fails(open_encoder(&f, "2", NULL), TW_ERR_UNSUPPORTED, &f.err);
     assert_fails(open_encoder(&f, "0,2", NULL), TW_ERR_UNSUPPORTED, &f.err);
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 static void heads_that_are_wrong_are_refused(void **state) {
@@ -271,7 +215,7 @@ static void heads_that_are_wrong_are_refused(void **state) {
                  {{.encrypted = 1}, TW_ERR_UNSUPPORTED},
                  {{.model_type = 4}, TW_ERR_UNSUPPORTED},
                  {{.dynamic = 1}, TW_ERR_UNSUPPORTED}};
-    fixture f;
+    towers f;
     set_up(&f, TW_TEXT_BERT);
     standin_om om = om_tower(f.model_path, 1, pictures, E, four);
     for (size_t i = 0; i < TW_COUNT(cases); i++) {
@@ -280,12 +224,12 @@ static void heads_that_are_wrong_are_refused(void **state) {
     }
     write_om(&f, "img.om", &om, &(om_faults){.is_old = 1});
     assert_ok(open_encoder(&f, NULL, NULL), &f.err);
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 static void towers_that_do_not_fit_are_refused(void **state) {
     (void)state;
-    fixture f;
+    towers f;
     static const uint64_t none[] = {0};
     static const int64_t large[] = {3, R, R + 1, 0}, any[] = {3, R, -1, 0}, flat[] = {PICTURE, 0};
     set_up(&f, TW_TEXT_BERT);
@@ -317,7 +261,7 @@ static void towers_that_do_not_fit_are_refused(void **state) {
     assert_fails(open_encoder(&f, NULL, NULL), TW_ERR_MISMATCH, &f.err);
     assert_fails(open_encoder(&f, NULL, "nowhere"), TW_ERR_IO, &f.err);
     assert_fails(open_encoder(&f, NULL, "one.img.om"), TW_ERR_ARGUMENT, &f.err);
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 /* Once the library refuses, nothing is left: the stand-in would end the process. */
@@ -326,8 +270,8 @@ static void what_the_library_refuses_is_said(void **state) {
     static const char *const when_opened[] = {"init", "device", "load"};
     static const char *const when_run[] = {"execute", "wait"};
     static const int results[] = {STANDIN_ZEROS, STANDIN_NAN};
-    fixture f;
-    float got[N * E], *pixels = random_pixels(N);
+    towers f;
+    float got[N * E], *pixels = towers_pixels(N);
     set_up(&f, TW_TEXT_BERT);
     for (size_t i = 0; i < TW_COUNT(when_opened); i++) {
         setenv("STANDIN_FAIL", when_opened[i], 1);
@@ -355,15 +299,15 @@ static void what_the_library_refuses_is_said(void **state) {
         close_encoder(&f);
     }
     free(pixels);
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 static void names_of_the_guide_are_found(void **state) {
     (void)state;
     static const char *const names[] = {"img.fp16.om", "img.fp32.om", "img.om"};
-    fixture f;
+    towers f;
     char path[600];
-    float got[E], *pixels = random_pixels(1);
+    float got[E], *pixels = towers_pixels(1);
     set_up(&f, TW_TEXT_BERT);
     snprintf(path, sizeof path, "%s.img.om", f.prefix);
     for (size_t i = 0; i < TW_COUNT(names); i++) {
@@ -376,7 +320,7 @@ static void names_of_the_guide_are_found(void **state) {
         close_encoder(&f);
     }
     free(pixels);
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 /* Every byte of the head changed, and every length: an error, or a file that states something

@@ -2,9 +2,8 @@
  * that computes with tuwen's own engine and ends the process at mistakes. Hence features are those
  * of the cpu backend to the bit. */
 #include "base/size.h"
-#include "support.h"
 #include "tensor/tensor.h"
-#include "tiny_model.h"
+#include "towers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,21 +14,12 @@
 #define TEST_MAGICMIND_DIR ""
 #endif
 
-enum { R = 8, PICTURE = 3 * R * R, E = 4, L = 8, N = 11 };
+enum { N = 11 };
 
 static const char image_ends[] = "in image FLOAT32 -1 3 8 8\nout features FLOAT32 -1 4\n";
 static const char text_ends[] = "in text INT32 -1 -1\nout features FLOAT32 -1 4\n";
 
-/* A model, the prefix of its compiled towers, an encoder of both and the cpu backend's. */
-typedef struct fixture {
-    char model_path[512], prefix[512];
-    tw_model *model;
-    tw_pool *pool;
-    tw_encoder *encoder, *cpu;
-    tw_error err;
-} fixture;
-
-static void write_tower(const fixture *f, const char *word, const char *ends, bool whole) {
+static void write_tower(const towers *f, const char *word, const char *ends, bool whole) {
     char path[600], text[1024];
     snprintf(path, sizeof path, "%s.%s.mm", f->prefix, word);
     int n = snprintf(text, sizeof text, "standin-mm\nmodel %s\n%s%s", f->model_path, ends,
@@ -37,51 +27,23 @@ static void write_tower(const fixture *f, const char *word, const char *ends, bo
     test_write(path, text, (size_t)n);
 }
 
-static void set_up(fixture *f, tw_text_kind text) {
-    tw_arch arch;
-    *f = (fixture){.err = TW_ERROR_INIT};
+static void set_up(towers *f, tw_text_kind text) {
     if (!TEST_MAGICMIND_DIR[0]) skip(); /* no C++ compiler */
-    const char *folder = test_folder();
-    snprintf(f->model_path, sizeof f->model_path, "%s/model.gguf", folder);
-    snprintf(f->prefix, sizeof f->prefix, "%s/t", folder);
-    tiny_arch(&arch, TW_VISION_VIT, text);
-    tiny_model_write(f->model_path, &arch, TW_F32);
-    assert_ok(tw_model_open(f->model_path, &f->model, &f->err), &f->err);
-    assert_ok(tw_pool_create(1, &f->pool, &f->err), &f->err);
-    assert_ok(tw_encoder_create(f->model, f->pool, NULL, &f->cpu, &f->err), &f->err);
+    towers_set_up(f, text);
     write_tower(f, "img", image_ends, true);
     write_tower(f, "txt", text_ends, true);
 }
 
-static tw_status open_encoder(fixture *f, const char *device, const char *graphs) {
-    tw_encoder_options o = TW_ENCODER_OPTIONS_INIT;
-    o.backend = "magicmind";
-    o.library = TEST_MAGICMIND_DIR;
-    o.device = device;
-    o.graphs = graphs ? graphs : f->prefix;
-    return tw_encoder_create(f->model, f->pool, &o, &f->encoder, &f->err);
-}
-
-static void tear_down(fixture *f) {
-    tw_encoder_free(f->encoder);
-    tw_encoder_free(f->cpu);
-    tw_pool_free(f->pool);
-    tw_model_free(f->model);
-}
-
-static void random_pixels(float pixels[N * PICTURE]) {
-    uint64_t seed = 7;
-    for (size_t i = 0; i < N * PICTURE; i++)
-        pixels[i] = test_random_float(&seed);
+static tw_status open_encoder(towers *f, const char *device, const char *graphs) {
+    return towers_open(f, "magicmind", TEST_MAGICMIND_DIR, device, graphs, 0);
 }
 
 /* ---------------------------------------------------------------------------------------- runs */
 
 /* Every number of pictures through what a file takes; `in` and `out`: whether they are f16. */
 static void check_pixels(const char *ends, bool in, bool out) {
-    fixture f;
-    float pixels[N * PICTURE], rounded[N * PICTURE], got[N * E], expected[N * E];
-    random_pixels(pixels);
+    towers f;
+    float rounded[N * PICTURE], got[N * E], expected[N * E], *pixels = towers_pixels(N);
     for (size_t i = 0; i < N * PICTURE; i++)
         rounded[i] = in ? tw_f16_to_f32(tw_f32_to_f16(pixels[i])) : pixels[i];
     set_up(&f, TW_TEXT_BERT);
@@ -94,7 +56,8 @@ static void check_pixels(const char *ends, bool in, bool out) {
         assert_ok(tw_encode_pixels(f.encoder, pixels, n, got, &f.err), &f.err);
         assert_memory_equal(got, expected, n * E * sizeof *got);
     }
-    tear_down(&f);
+    free(pixels);
+    towers_tear_down(&f);
 }
 
 static void any_number_of_pictures(void **state) {
@@ -111,19 +74,16 @@ static void other_types_are_converted(void **state) {
     check_pixels("in image FLOAT32 -1 3 8 8\nout features FLOAT16 -1 4\n", false, true);
 }
 
-static const int32_t ids[3 * L] = {2,      5, 6, 3, 0, 0, 0,  0, /**/ 2, 7, 3, 0, 0, 0, 0, 0,
-                                   /**/ 2, 5, 6, 7, 8, 9, 10, 3};
-
 static void check_texts(tw_text_kind kind, const char *ends) {
-    fixture f;
+    towers f;
     float got[3 * E], expected[3 * E];
     set_up(&f, kind);
     write_tower(&f, "txt", ends, true);
     assert_ok(open_encoder(&f, NULL, NULL), &f.err);
-    assert_ok(tw_encode_ids(f.encoder, ids, 3, L, got, &f.err), &f.err);
-    assert_ok(tw_encode_ids(f.cpu, ids, 3, L, expected, &f.err), &f.err);
+    assert_ok(tw_encode_ids(f.encoder, towers_ids, 3, L, got, &f.err), &f.err);
+    assert_ok(tw_encode_ids(f.cpu, towers_ids, 3, L, expected, &f.err), &f.err);
     assert_memory_equal(got, expected, sizeof got);
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 static void texts_are_padded_to_what_a_file_takes(void **state) {
@@ -138,19 +98,19 @@ static void texts_are_padded_to_what_a_file_takes(void **state) {
 
 static void a_text_longer_than_the_tower_is_refused(void **state) {
     (void)state;
-    fixture f;
+    towers f;
     float got[3 * E];
     set_up(&f, TW_TEXT_BERT);
     write_tower(&f, "txt", "in text INT32 2 4\nout features FLOAT32 2 4\n", true);
     assert_ok(open_encoder(&f, NULL, NULL), &f.err);
-    assert_fails(tw_encode_ids(f.encoder, ids, 3, L, got, &f.err), TW_ERR_LIMIT, &f.err);
-    assert_ok(tw_encode_ids(f.encoder, ids, 2, L, got, &f.err), &f.err);
-    tear_down(&f);
+    assert_fails(tw_encode_ids(f.encoder, towers_ids, 3, L, got, &f.err), TW_ERR_LIMIT, &f.err);
+    assert_ok(tw_encode_ids(f.encoder, towers_ids, 2, L, got, &f.err), &f.err);
+    towers_tear_down(&f);
 }
 
 static void what_it_can_do_is_told(void **state) {
     (void)state;
-    fixture f;
+    towers f;
     set_up(&f, TW_TEXT_BERT);
     write_tower(&f, "txt", "in text INT32 2 4\nout features FLOAT32 2 4\n", true);
     assert_ok(open_encoder(&f, NULL, NULL), &f.err);
@@ -163,16 +123,15 @@ static void what_it_can_do_is_told(void **state) {
     assert_int_equal(can.longest_text, 4);
     assert_int_equal(can.precisions, 0);
     assert_int_equal(can.n_devices, 1);
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 static void a_clone_shares_the_towers(void **state) {
     (void)state;
-    fixture f;
+    towers f;
     tw_encoder *clone = NULL;
     tw_used used = TW_USED_INIT;
-    float pixels[N * PICTURE], got[2][E];
-    random_pixels(pixels);
+    float *pixels = towers_pixels(1), got[2][E];
     set_up(&f, TW_TEXT_BERT);
     assert_ok(open_encoder(&f, "1", NULL), &f.err);
     tw_encoder_used(f.encoder, &used);
@@ -187,7 +146,8 @@ static void a_clone_shares_the_towers(void **state) {
     assert_ok(tw_encode_pixels(clone, pixels, 1, got[1], &f.err), &f.err);
     assert_memory_equal(got[0], got[1], sizeof got[0]);
     tw_encoder_free(clone);
-    tear_down(&f);
+    free(pixels);
+    towers_tear_down(&f);
 }
 
 /* ------------------------------------------------------------------------------------ refusals */
@@ -195,7 +155,7 @@ static void a_clone_shares_the_towers(void **state) {
 static void devices_that_are_not_there_are_refused(void **state) {
     (void)state;
     static const char *const wrong[] = {"", "x", "0,", "0,1", "-1", "0x", "99999999999"};
-    fixture f;
+    towers f;
     set_up(&f, TW_TEXT_BERT);
     for (size_t i = 0; i < TW_COUNT(wrong); i++)
         assert_fails(open_encoder(&f, wrong[i], NULL), TW_ERR_ARGUMENT, &f.err);
@@ -204,7 +164,7 @@ static void devices_that_are_not_there_are_refused(void **state) {
     assert_fails(open_encoder(&f, NULL, NULL), TW_ERR_UNSUPPORTED, &f.err);
     assert_non_null(strstr(f.err.message, "cnrtGetDeviceCount: no device"));
     unsetenv("STANDIN_DEVICES");
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 static void files_that_do_not_fit_are_refused(void **state) {
@@ -232,7 +192,7 @@ static void files_that_do_not_fit_are_refused(void **state) {
         {"txt", "in text INT32 4 9\nout f FLOAT32 4 4\n", TW_ERR_MISMATCH},
         {"txt", "in text INT32 4 0\nout f FLOAT32 4 4\n", TW_ERR_MISMATCH},
         {"txt", "in text INT32 4 8\nout f FLOAT32 4 8 8\n", TW_ERR_MISMATCH}};
-    fixture f;
+    towers f;
     set_up(&f, TW_TEXT_BERT);
     for (size_t i = 0; i < TW_COUNT(cases); i++) {
         write_tower(&f, "img", image_ends, true);
@@ -250,7 +210,7 @@ static void files_that_do_not_fit_are_refused(void **state) {
     assert_fails(open_encoder(&f, NULL, "nowhere"), TW_ERR_IO, &f.err);
     write_tower(&f, "img", image_ends, true);
     assert_fails(open_encoder(&f, NULL, path), TW_ERR_ARGUMENT, &f.err); /* no text tower */
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 static void what_goes_wrong_in_a_run_is_told(void **state) {
@@ -261,9 +221,8 @@ static void what_goes_wrong_in_a_run_is_told(void **state) {
         {"enqueue", "Enqueue: it was asked to refuse"},
         {"host", "not in the device's memory"},
         {"zeros", "nothing but zeros"}};
-    fixture f;
-    float pixels[N * PICTURE], got[E];
-    random_pixels(pixels);
+    towers f;
+    float *pixels = towers_pixels(1), got[E];
     set_up(&f, TW_TEXT_BERT);
     assert_ok(open_encoder(&f, NULL, NULL), &f.err);
     for (size_t i = 0; i < TW_COUNT(cases); i++) {
@@ -274,7 +233,8 @@ static void what_goes_wrong_in_a_run_is_told(void **state) {
     }
     unsetenv("STANDIN_FAIL");
     assert_ok(tw_encode_pixels(f.encoder, pixels, 1, got, &f.err), &f.err);
-    tear_down(&f);
+    free(pixels);
+    towers_tear_down(&f);
 }
 
 int main(void) {

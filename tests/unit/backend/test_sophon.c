@@ -2,50 +2,31 @@
 #include "backend/sophon/bmodel.h"
 #include "base/size.h"
 #include "bmodel_builder.h"
-#include "support.h"
 #include "tensor/npy.h"
-#include "tiny_model.h"
+#include "towers.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { R = 8, PICTURE = 3 * R * R, E = 4, L = 8, W = 8 };
+enum { W = 8 };
 
 static const int pictures[] = {3, R, R, 0}, features[] = {E, 0}, tokens[] = {L, 0};
 static const int rows[] = {L, W, 0};
 static const int four_and_one[] = {4, 1, 0}, four[] = {4, 0}, two[] = {2, 0};
 
-/* A model, the prefix of its compiled towers, and an encoder of both. */
-typedef struct fixture {
-    char model_path[512], prefix[512];
-    tw_model *model;
-    tw_pool *pool;
-    tw_encoder *encoder;
-    tw_error err;
-} fixture;
-
-static void write_tower(const fixture *f, const char *word, const standin_model *m,
+static void write_tower(const towers *f, const char *word, const standin_model *m,
                         const bmodel_faults *faults) {
-    char path[600];
+    char file[32];
     size_t n_bytes = 0;
     uint8_t *data = bmodel_build(m, faults, &n_bytes);
-    snprintf(path, sizeof path, "%s.%s.bmodel", f->prefix, word);
-    test_write(path, data, n_bytes);
-    free(data);
+    snprintf(file, sizeof file, "%s.bmodel", word);
+    towers_write(f, file, data, n_bytes);
 }
 
-static void set_up(fixture *f, tw_text_kind text) {
-    tw_arch arch;
-    *f = (fixture){.err = TW_ERROR_INIT};
-    const char *folder = test_folder();
-    snprintf(f->model_path, sizeof f->model_path, "%s/model.gguf", folder);
-    snprintf(f->prefix, sizeof f->prefix, "%s/t", folder);
-    tiny_arch(&arch, TW_VISION_VIT, text);
-    tiny_model_write(f->model_path, &arch, TW_F32);
-    assert_ok(tw_model_open(f->model_path, &f->model, &f->err), &f->err);
-    assert_ok(tw_pool_create(1, &f->pool, &f->err), &f->err);
+static void set_up(towers *f, tw_text_kind text) {
+    towers_set_up(f, text);
     standin_model image =
         bmodel_tower("image", STANDIN_F32, pictures, STANDIN_F32, features, four_and_one);
     standin_model words = bmodel_tower("text", STANDIN_I32, tokens, STANDIN_F32, features, two);
@@ -53,27 +34,8 @@ static void set_up(fixture *f, tw_text_kind text) {
     write_tower(f, "txt", &words, NULL);
 }
 
-static tw_status open_encoder(fixture *f, const char *device, const char *graphs) {
-    tw_encoder_options o = TW_ENCODER_OPTIONS_INIT;
-    o.backend = "sophon";
-    o.library = TEST_SOPHON_DIR;
-    o.device = device;
-    o.graphs = graphs ? graphs : f->prefix;
-    return tw_encoder_create(f->model, f->pool, &o, &f->encoder, &f->err);
-}
-
-static void tear_down(fixture *f) {
-    tw_encoder_free(f->encoder);
-    tw_pool_free(f->pool);
-    tw_model_free(f->model);
-}
-
-static float *random_pixels(size_t n) {
-    float *pixels = malloc(n * PICTURE * sizeof *pixels);
-    uint64_t seed = 7;
-    for (size_t i = 0; pixels && i < n * PICTURE; i++)
-        pixels[i] = test_random_float(&seed);
-    return pixels;
+static tw_status open_encoder(towers *f, const char *device, const char *graphs) {
+    return towers_open(f, "sophon", TEST_SOPHON_DIR, device, graphs, 0);
 }
 
 /* ------------------------------------------------------------------------------------ pictures */
@@ -81,14 +43,14 @@ static float *random_pixels(size_t n) {
 /* Every number of pictures through whatever batches there are, on so many devices. */
 static void check_pixels(const int *batches, const char *device, int in_type, int out_type,
                          float limit) {
-    fixture f;
+    towers f;
     set_up(&f, TW_TEXT_BERT);
     standin_model m = bmodel_tower("image", in_type, pictures, out_type, features, batches);
     if (in_type == STANDIN_I8) m.in_scale = 100;
     if (out_type == STANDIN_I8) m.out_scale = 0.25f;
     write_tower(&f, "img", &m, NULL);
     assert_ok(open_encoder(&f, device, NULL), &f.err);
-    float *pixels = random_pixels(11), got[11 * E];
+    float *pixels = towers_pixels(11), got[11 * E];
     for (size_t n = 1; n <= 11; n++) {
         assert_ok(tw_encode_pixels(f.encoder, pixels, n, got, &f.err), &f.err);
         for (size_t i = 0; i < n * E; i++) {
@@ -97,7 +59,7 @@ static void check_pixels(const int *batches, const char *device, int in_type, in
         }
     }
     free(pixels);
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 static void any_number_of_pictures_fills_batches(void **state) {
@@ -123,9 +85,9 @@ static void other_types_are_converted(void **state) {
 
 static void a_clone_shares_the_towers(void **state) {
     (void)state;
-    fixture f;
+    towers f;
     tw_encoder *clone = NULL;
-    float got[2][E], *pixels = random_pixels(1);
+    float got[2][E], *pixels = towers_pixels(1);
     set_up(&f, TW_TEXT_BERT);
     assert_ok(open_encoder(&f, NULL, NULL), &f.err);
     assert_ok(tw_encoder_clone(f.encoder, &clone, &f.err), &f.err);
@@ -136,12 +98,12 @@ static void a_clone_shares_the_towers(void **state) {
     assert_memory_equal(got[0], got[1], sizeof got[0]);
     tw_encoder_free(clone);
     free(pixels);
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 static void what_is_used_is_described(void **state) {
     (void)state;
-    fixture f;
+    towers f;
     tw_used used = TW_USED_INIT;
     set_up(&f, TW_TEXT_BERT);
     assert_ok(open_encoder(&f, "0,1", NULL), &f.err);
@@ -161,13 +123,10 @@ static void what_is_used_is_described(void **state) {
     assert_int_equal(can.longest_text, L);
     assert_int_equal(can.precisions, 0);
     assert_int_equal(can.n_devices, 2);
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 /* --------------------------------------------------------------------------------------- texts */
-
-static const int32_t ids[3 * L] = {2,      5, 6, 3, 0, 0, 0,  0, /**/ 2, 7, 3, 0, 0, 0, 0, 0,
-                                   /**/ 2, 5, 6, 7, 8, 9, 10, 3};
 
 /* A row as the tower is given it: to the end of text, zeros after. */
 static void expected_input(const int32_t *row, bool clip, float out[L], size_t *last) {
@@ -187,29 +146,29 @@ static void expected_input(const int32_t *row, bool clip, float out[L], size_t *
 
 static void projected_texts(void **state) {
     (void)state;
-    fixture f;
+    towers f;
     float got[3 * E], row[L];
     size_t last;
     set_up(&f, TW_TEXT_BERT);
     assert_ok(open_encoder(&f, NULL, NULL), &f.err);
-    assert_ok(tw_encode_ids(f.encoder, ids, 3, L, got, &f.err), &f.err);
+    assert_ok(tw_encode_ids(f.encoder, towers_ids, 3, L, got, &f.err), &f.err);
     for (size_t i = 0; i < 3 * E; i++) {
-        expected_input(ids + i / E * L, false, row, &last);
+        expected_input(towers_ids + i / E * L, false, row, &last);
         assert_true(fabsf(got[i] - standin_value(row, L, i % E)) <= 0);
     }
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 /* Rows of tokens, projected by `matrix` [W, E]: the first row of BERT, the largest id's of CLIP.
  * Limit: f32 sums of 8 products of up to 10 and 1. */
-static void check_rows(fixture *f, bool clip, const float *matrix) {
+static void check_rows(towers *f, bool clip, const float *matrix) {
     float got[3 * E], row[L];
     assert_ok(open_encoder(f, NULL, NULL), &f->err);
-    assert_ok(tw_encode_ids(f->encoder, ids, 3, L, got, &f->err), &f->err);
+    assert_ok(tw_encode_ids(f->encoder, towers_ids, 3, L, got, &f->err), &f->err);
     for (size_t i = 0; i < 3 * E; i++) {
         size_t last = 0;
         double expected = 0;
-        expected_input(ids + i / E * L, clip, row, &last);
+        expected_input(towers_ids + i / E * L, clip, row, &last);
         for (size_t w = 0; w < W; w++)
             expected += (double)standin_token_value(row, clip ? last : 0, w) *
                         (double)matrix[w * E + i % E];
@@ -222,7 +181,7 @@ static void check_rows(fixture *f, bool clip, const float *matrix) {
 static void rows_of_tokens_are_projected_here(void **state) {
     (void)state;
     for (int clip = 0; clip < 2; clip++) {
-        fixture f;
+        towers f;
         char path[600];
         float matrix[W * E];
         uint64_t seed = 3;
@@ -243,22 +202,22 @@ static void rows_of_tokens_are_projected_here(void **state) {
         check_rows(&f, clip, matrix);
         assert_ok(tw_npy_save(path, TW_F32, 2, (const int64_t[]){E, W}, matrix, &f.err), &f.err);
         assert_fails(open_encoder(&f, NULL, NULL), TW_ERR_MISMATCH, &f.err);
-        tear_down(&f);
+        towers_tear_down(&f);
     }
 }
 
 static void a_text_longer_than_the_tower_is_refused(void **state) {
     (void)state;
-    fixture f;
+    towers f;
     static const int short_tokens[] = {4, 0};
     float got[3 * E];
     set_up(&f, TW_TEXT_BERT);
     standin_model m = bmodel_tower("text", STANDIN_I32, short_tokens, STANDIN_F32, features, two);
     write_tower(&f, "txt", &m, NULL);
     assert_ok(open_encoder(&f, NULL, NULL), &f.err);
-    assert_fails(tw_encode_ids(f.encoder, ids, 3, L, got, &f.err), TW_ERR_LIMIT, &f.err);
-    assert_ok(tw_encode_ids(f.encoder, ids, 2, L, got, &f.err), &f.err);
-    tear_down(&f);
+    assert_fails(tw_encode_ids(f.encoder, towers_ids, 3, L, got, &f.err), TW_ERR_LIMIT, &f.err);
+    assert_ok(tw_encode_ids(f.encoder, towers_ids, 2, L, got, &f.err), &f.err);
+    towers_tear_down(&f);
 }
 
 /* ------------------------------------------------------------------------------------ refusals */
@@ -266,7 +225,7 @@ static void a_text_longer_than_the_tower_is_refused(void **state) {
 static void devices_that_are_not_there_are_refused(void **state) {
     (void)state;
     static const char *const wrong[] = {"", "x", "0,", ",0", "0,0", "-1", "0x", "99999999999"};
-    fixture f;
+    towers f;
     set_up(&f, TW_TEXT_BERT);
     for (size_t i = 0; i < TW_COUNT(wrong); i++)
         assert_fails(open_encoder(&f, wrong[i], NULL), TW_ERR_ARGUMENT, &f.err);
@@ -274,7 +233,7 @@ static void devices_that_are_not_there_are_refused(void **state) {
     setenv("STANDIN_CHIP", "0x1684", 1);
     assert_fails(open_encoder(&f, NULL, NULL), TW_ERR_UNSUPPORTED, &f.err);
     unsetenv("STANDIN_CHIP");
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 static void files_that_do_not_fit_are_refused(void **state) {
@@ -289,7 +248,7 @@ static void files_that_do_not_fit_are_refused(void **state) {
         {{.cascade = 1}, TW_ERR_UNSUPPORTED},     {{.host_layer = 1}, TW_ERR_UNSUPPORTED},
         {{.other_shape = 1}, TW_ERR_MISMATCH}};
     static const int one_and_four[] = {1, 4, 0}, wide[] = {E + 1, 0}, large[] = {3, R, R + 1, 0};
-    fixture f;
+    towers f;
     set_up(&f, TW_TEXT_BERT);
     for (size_t i = 0; i < TW_COUNT(cases); i++) {
         standin_model m =
@@ -297,7 +256,7 @@ static void files_that_do_not_fit_are_refused(void **state) {
         write_tower(&f, "img", &m, &cases[i].faults);
         assert_fails(open_encoder(&f, NULL, NULL), cases[i].status, &f.err);
     }
-    const standin_model towers[] = {
+    const standin_model wrong[] = {
         bmodel_tower("image", STANDIN_F32, pictures, STANDIN_F32, features, one_and_four),
         bmodel_tower("image", STANDIN_F32, pictures, STANDIN_F32, wide, four),
         bmodel_tower("image", STANDIN_F32, large, STANDIN_F32, features, four),
@@ -305,19 +264,19 @@ static void files_that_do_not_fit_are_refused(void **state) {
         bmodel_tower("image", 8, pictures, STANDIN_F32, features, four)};
     static const tw_status expected[] = {TW_ERR_UNSUPPORTED, TW_ERR_MISMATCH, TW_ERR_MISMATCH,
                                          TW_ERR_MISMATCH, TW_ERR_UNSUPPORTED};
-    for (size_t i = 0; i < TW_COUNT(towers); i++) {
-        write_tower(&f, "img", &towers[i], NULL);
+    for (size_t i = 0; i < TW_COUNT(wrong); i++) {
+        write_tower(&f, "img", &wrong[i], NULL);
         assert_fails(open_encoder(&f, NULL, NULL), expected[i], &f.err);
     }
     assert_fails(open_encoder(&f, NULL, "nowhere"), TW_ERR_IO, &f.err);
     assert_fails(open_encoder(&f, NULL, "one.img.bmodel"), TW_ERR_ARGUMENT, &f.err);
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 static void wrong_numbers_of_the_library_are_noticed(void **state) {
     (void)state;
-    fixture f;
-    float got[E], *pixels = random_pixels(1);
+    towers f;
+    float got[E], *pixels = towers_pixels(1);
     set_up(&f, TW_TEXT_BERT);
     standin_model m = bmodel_tower("image", STANDIN_F32, pictures, STANDIN_F32, features, four);
     m.computes_nothing = 1;
@@ -330,7 +289,7 @@ static void wrong_numbers_of_the_library_are_noticed(void **state) {
     assert_non_null(strstr(f.err.message, "it was asked to refuse"));
     unsetenv("STANDIN_FAIL");
     free(pixels);
-    tear_down(&f);
+    towers_tear_down(&f);
 }
 
 /* Every byte of the description changed, and every length: an error, or a file that states
