@@ -8,6 +8,7 @@ static void close_state(tw_backend_state *s) {
     if (!s) return;
     tw_weights_release(s->weights);
     free(s->scratch.memory);
+    free(s->maps.memory);
     tw_lanes_free(s->lanes);
     free(s);
 }
@@ -71,7 +72,7 @@ static tw_status clone_state(const tw_backend_state *from, tw_backend_state **ou
     *out = s;
     if (!s) return tw_fail_no_memory(err, sizeof *s);
     *s = *from;
-    s->scratch = (tw_scratch){0};
+    s->scratch = s->maps = (tw_scratch){0};
     s->lanes = NULL;
     s->observer = NULL;
     tw_observe_by_environment(s);
@@ -136,18 +137,13 @@ static void capabilities(const tw_backend_state *s, tw_capabilities *can) {
         can->precisions |= 1u << TW_I8;
 }
 
-tw_status tw_encode_pictures(tw_backend_state *s, const float *pixels, size_t n, float *features,
-                             tw_error *err) {
-    return s->model->arch.vision.kind == TW_VISION_VIT
-               ? tw_vit_encode(s, pixels, n, features, err)
-               : tw_resnet_encode(s, pixels, n, features, err);
-}
-
 static tw_status encode_pixels(tw_backend_state *s, const float *pixels, size_t n, float *features,
                                tw_error *err) {
     if (!s->weights->has_vision)
         return tw_fail(err, TW_ERR_UNSUPPORTED, "this encoder has no image tower");
-    return tw_lanes_encode(s, pixels, n, features, err);
+    return s->model->arch.vision.kind == TW_VISION_VIT
+               ? tw_vit_encode(s, pixels, n, features, err)
+               : tw_resnet_encode(s, pixels, n, features, err);
 }
 
 static tw_status encode_tokens(tw_backend_state *s, const tw_token_rows *rows, float *features,

@@ -108,6 +108,7 @@ struct tw_backend_state {
     tw_weights *weights;
     int32_t max_batch;
     tw_scratch scratch;
+    tw_scratch maps; /* of a ResNet, behind layer 3 */
     tw_lanes *lanes; /* NULL until the first batch for them */
     tw_hooks hooks;
     tw_observer observer;
@@ -122,14 +123,13 @@ struct tw_backend_state {
 tw_status tw_cpu_open(const tw_model *model, tw_pool *pool, const tw_backend_options *options,
                       const tw_kernels *kernels, tw_backend_state **out, tw_error *err);
 
-/* Features of n pictures, every layer of all of them at once, over all threads of s. */
-tw_status tw_encode_pictures(tw_backend_state *s, const float *pixels, size_t n, float *features,
-                             tw_error *err);
-
 /* --------------------------------------------------------------------------------- lanes.c */
-/* The same of a batch: a few pictures at a time on each thread, the rest as above. */
-tw_status tw_lanes_encode(tw_backend_state *s, const float *pixels, size_t n, float *features,
-                          tw_error *err);
+/* Computes pictures [first, first + n) over all threads of s, every layer of all of them at once.
+ */
+typedef tw_status (*tw_lane_work)(tw_backend_state *s, void *arg, size_t first, size_t n,
+                                  tw_error *err);
+/* Calls `work` for n pictures: for a few at a time on each thread, for the rest with s itself. */
+tw_status tw_run_lanes(tw_backend_state *s, size_t n, tw_lane_work work, void *arg, tw_error *err);
 void tw_lanes_free(tw_lanes *lanes);
 
 /* ------------------------------------------------------------------------------- weights.c */
@@ -139,6 +139,8 @@ void tw_weights_release(tw_weights *weights);
 
 /* ----------------------------------------------------------------------------------- run.c */
 /* Makes room for `n_floats` (grows, never shrinks) and forgets what was carved. */
+tw_status tw_scratch_grow(tw_scratch *scratch, size_t n_floats, tw_error *err);
+/* The same of s->scratch. */
 tw_status tw_scratch_reset(tw_backend_state *s, size_t n_floats, tw_error *err);
 /* Carves n floats at a 64-byte boundary; the total was asked for by tw_scratch_reset(). */
 float *tw_scratch_take(tw_backend_state *s, size_t n);

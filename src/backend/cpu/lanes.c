@@ -1,4 +1,4 @@
-/* Pictures of a batch side by side: a lane takes a few of them at a time through all layers, on one
+/* Pictures of a batch side by side: a lane takes a few of them at a time through layers, on one
  * thread. Threads meet once a batch instead of some hundred times, and what lies between two layers
  * is a few pictures' worth, not the batch's, so that it stays in the caches. Pictures that would
  * not keep every thread busy are computed by all threads together. */
@@ -46,10 +46,9 @@ static tw_status lanes_make(tw_backend_state *s, tw_error *err) {
 
 typedef struct lanes_job {
     tw_lanes *lanes;
-    const float *pixels;
-    float *features;
-    size_t n, at_a_time;         /* pictures */
-    size_t n_pixels, n_features; /* of one */
+    tw_lane_work work;
+    void *arg;
+    size_t n, at_a_time; /* pictures */
     _Atomic size_t next;
 } lanes_job;
 
@@ -59,8 +58,7 @@ static void lane_task(void *arg, int index) {
     size_t i;
     l->status = TW_OK;
     while (l->status == TW_OK && (i = atomic_fetch_add(&j->next, j->at_a_time)) < j->n)
-        l->status = tw_encode_pictures(&l->state, j->pixels + i * j->n_pixels, j->at_a_time,
-                                       j->features + i * j->n_features, &l->error);
+        l->status = j->work(&l->state, j->arg, i, j->at_a_time, &l->error);
 }
 
 /* Rows that one picture puts before the widest products. */
@@ -84,20 +82,12 @@ static tw_status run_lanes(tw_backend_state *s, lanes_job *job, tw_error *err) {
     return TW_OK;
 }
 
-tw_status tw_lanes_encode(tw_backend_state *s, const float *pixels, size_t n, float *features,
-                          tw_error *err) {
-    const tw_vision_config *c = &s->model->arch.vision;
-    size_t r = (size_t)c->image_size, rows = rows_a_picture(c);
-    lanes_job job = {.pixels = pixels,
-                     .features = features,
-                     .at_a_time = (ROWS_AT_A_TIME + rows - 1) / rows,
-                     .n_pixels = 3 * r * r,
-                     .n_features = (size_t)s->model->arch.embed_dim};
+tw_status tw_run_lanes(tw_backend_state *s, size_t n, tw_lane_work work, void *arg, tw_error *err) {
+    size_t rows = rows_a_picture(&s->model->arch.vision);
+    lanes_job job = {.work = work, .arg = arg, .at_a_time = (ROWS_AT_A_TIME + rows - 1) / rows};
     size_t turn = job.at_a_time * (size_t)tw_pool_threads(s->pool);
     /* An observer wants each stage once, of the whole batch. */
     job.n = tw_observed(s) ? 0 : n / turn * turn;
     if (job.n > 0) TW_TRY(run_lanes(s, &job, err));
-    if (job.n == n) return TW_OK;
-    return tw_encode_pictures(s, pixels + job.n * job.n_pixels, n - job.n,
-                              features + job.n * job.n_features, err);
+    return job.n == n ? TW_OK : work(s, arg, job.n, n - job.n, err);
 }

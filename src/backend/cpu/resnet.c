@@ -84,18 +84,24 @@ static void bottleneck(tw_backend_state *s, const tw_bottleneck *block, tw_map *
     f->d = old;
 }
 
-/* Floats of the largest map of each buffer, a picture. */
+/* Floats of the largest map of each buffer up to layer 3, a picture. */
 static size_t largest_map(const tw_vision_config *c) {
     size_t w = (size_t)c->width, h2 = (size_t)c->image_size / 2, side = h2 / 2;
     size_t largest = h2 * h2 * w; /* the stem's last convolution */
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 3; i++) {
         size_t planes = w << i;
-        /* Before its pooling a stage works at the previous stage's resolution. */
+        /* Before its pooling a layer works at the previous layer's resolution. */
         largest = TW_MAX(largest, side * side * (i == 0 ? 4 * planes : 2 * planes));
         if (i > 0) side /= 2;
         largest = TW_MAX(largest, side * side * planes * 4);
     }
     return largest;
+}
+
+/* Floats of a picture's map behind layer 3; none of layer 4 is larger. */
+static size_t layer3_map(const tw_vision_config *c) {
+    size_t side = (size_t)c->image_size / 16;
+    return side * side * (size_t)c->width * 16;
 }
 
 /* Floats of scratch for the largest 3x3 convolution. */
@@ -109,6 +115,18 @@ static size_t conv3_room(const tw_backend_state *s) {
     return room * (size_t)tw_pool_threads(s->pool);
 }
 
+/* Buffers of `largest` floats, and `more` floats of scratch besides. */
+static tw_status carve(tw_backend_state *s, size_t largest, size_t more, buffers *f,
+                       tw_error *err) {
+    size_t conv3 = conv3_room(s), quantized = tw_quantized_room(s, 1, largest);
+    TW_TRY(tw_scratch_reset(
+        s, 4 * tw_scratch_room(largest) + tw_scratch_room(conv3) + quantized + more, err));
+    *f = (buffers){tw_scratch_take(s, largest), tw_scratch_take(s, largest),
+                   tw_scratch_take(s, largest), tw_scratch_take(s, largest),
+                   tw_scratch_take(s, conv3),   tw_scratch_take(s, quantized)};
+    return TW_OK;
+}
+
 static void stem(tw_backend_state *s, const float *pixels, size_t n, buffers *f, tw_map *x) {
     const tw_resnet *net = &s->weights->resnet;
     size_t r = (size_t)s->model->arch.vision.image_size;
@@ -119,32 +137,57 @@ static void stem(tw_backend_state *s, const float *pixels, size_t n, buffers *f,
     tw_conv3(s, &net->stem[2], &u, false, 1, f->conv3, f->quantized, &t);
     *x = (tw_map){.x = f->a};
     avg_pool(s, &t, 2, x);
+    tw_observe(s, "visual.stem", x->x, map_floats(x) / x->c, x->c, x->c);
+}
+
+/* The next bottlenecks, those of a layer (from 0); the last one's map goes to `out` if not NULL. */
+static void run_layer(tw_backend_state *s, int layer, size_t *block, tw_map *x, buffers *f,
+                      float *out) {
+    static const char *const names[] = {"visual.layer1", "visual.layer2", "visual.layer3",
+                                        "visual.layer4"};
+    size_t end = *block + (size_t)s->model->arch.vision.stages[layer];
+    for (; *block < end; ++*block) {
+        if (out && *block + 1 == end) f->d = out;
+        bottleneck(s, &s->weights->resnet.blocks[*block], x, f);
+    }
+    tw_observe(s, names[layer], x->x, map_floats(x) / x->c, x->c, x->c);
+}
+
+/* Up to layer 3 maps are large and weights few, so each thread takes a picture whose maps stay in
+ * its caches. In layer 4 and the attention pool it is the other way round: all pictures of a batch
+ * share one reading of the weights. */
+typedef struct batch {
+    const float *pixels;
+    float *maps; /* behind layer 3 */
+} batch;
+
+static tw_status run_to_layer3(tw_backend_state *s, void *arg, size_t first, size_t n,
+                               tw_error *err) {
+    const batch *b = arg;
+    const tw_vision_config *c = &s->model->arch.vision;
+    size_t r = (size_t)c->image_size, block = 0;
+    buffers f;
+    tw_map x;
+    TW_TRY(carve(s, n * largest_map(c), 0, &f, err));
+    stem(s, b->pixels + first * 3 * r * r, n, &f, &x);
+    for (int layer = 0; layer < 3; layer++)
+        run_layer(s, layer, &block, &x, &f, layer < 2 ? NULL : b->maps + first * layer3_map(c));
+    return TW_OK;
 }
 
 tw_status tw_resnet_encode(tw_backend_state *s, const float *pixels, size_t n, float *features,
                            tw_error *err) {
-    const tw_resnet *net = &s->weights->resnet;
     const tw_vision_config *c = &s->model->arch.vision;
-    size_t largest = largest_map(c), conv3 = conv3_room(s);
-    size_t quantized = tw_quantized_room(s, 1, n * largest);
-    TW_TRY(tw_scratch_reset(s,
-                            4 * tw_scratch_room(n * largest) + tw_scratch_room(conv3) + quantized +
-                                tw_attention_pool_scratch(s, n),
-                            err));
-    buffers f = {tw_scratch_take(s, n * largest), tw_scratch_take(s, n * largest),
-                 tw_scratch_take(s, n * largest), tw_scratch_take(s, n * largest),
-                 tw_scratch_take(s, conv3),       tw_scratch_take(s, quantized)};
-    tw_map x;
-    stem(s, pixels, n, &f, &x);
-    tw_observe(s, "visual.stem", x.x, map_floats(&x) / x.c, x.c, x.c);
-    size_t block = 0;
-    for (int stage = 0; stage < 4; stage++) {
-        for (int i = 0; i < c->stages[stage]; i++)
-            bottleneck(s, &net->blocks[block++], &x, &f);
-        static const char *const names[] = {"visual.layer1", "visual.layer2", "visual.layer3",
-                                            "visual.layer4"};
-        tw_observe(s, names[stage], x.x, map_floats(&x) / x.c, x.c, x.c);
-    }
+    size_t side = (size_t)c->image_size / 16, largest = n * layer3_map(c);
+    size_t block = s->weights->resnet.n_blocks - (size_t)c->stages[3];
+    TW_TRY(tw_scratch_grow(&s->maps, largest, err));
+    batch b = {pixels, s->maps.memory};
+    TW_TRY(tw_run_lanes(s, n, run_to_layer3, &b, err));
+    buffers f;
+    TW_TRY(carve(s, largest, tw_attention_pool_scratch(s, n), &f, err));
+    tw_map x = {b.maps, n, side, side, (size_t)c->width * 16};
+    f.a = b.maps;
+    run_layer(s, 3, &block, &x, &f, NULL);
     tw_attention_pool(s, x.x, n, features);
     return TW_OK;
 }

@@ -6,19 +6,21 @@
 
 #include <stdlib.h>
 
-tw_status tw_scratch_reset(tw_backend_state *s, size_t n_floats, tw_error *err) {
-    s->scratch.used = 0;
-    if (n_floats <= s->scratch.n_floats) return TW_OK;
-    free(s->scratch.memory);
-    s->scratch.memory = NULL;
-    s->scratch.n_floats = 0;
+tw_status tw_scratch_grow(tw_scratch *scratch, size_t n_floats, tw_error *err) {
+    scratch->used = 0;
+    if (n_floats <= scratch->n_floats) return TW_OK;
+    free(scratch->memory);
+    *scratch = (tw_scratch){0};
     size_t bytes;
     void *memory = NULL;
     if (!tw_mul_size(n_floats, sizeof(float), &bytes) || posix_memalign(&memory, 64, bytes) != 0)
         return tw_fail_no_memory(err, n_floats * sizeof(float));
-    s->scratch.memory = memory;
-    s->scratch.n_floats = n_floats;
+    *scratch = (tw_scratch){memory, n_floats, 0};
     return TW_OK;
+}
+
+tw_status tw_scratch_reset(tw_backend_state *s, size_t n_floats, tw_error *err) {
+    return tw_scratch_grow(&s->scratch, n_floats, err);
 }
 
 float *tw_scratch_take(tw_backend_state *s, size_t n) {

@@ -53,7 +53,7 @@ static void embed(tw_backend_state *s, const float *pixels, size_t n, float *pat
     }
 }
 
-tw_status tw_vit_encode(tw_backend_state *s, const float *pixels, size_t n, float *features,
+static tw_status encode(tw_backend_state *s, const float *pixels, size_t n, float *features,
                         tw_error *err) {
     const tw_vision_config *c = &s->model->arch.vision;
     const tw_vit *vit = &s->weights->vit;
@@ -94,4 +94,23 @@ tw_status tw_vit_encode(tw_backend_state *s, const float *pixels, size_t n, floa
         .a = normed, .lda = w, .m = n, .w = &vit->projection, .c = features, .ldc = e};
     tw_run_product(s, &projection);
     return TW_OK;
+}
+
+typedef struct batch {
+    const float *pixels;
+    float *features;
+} batch;
+
+static tw_status encode_some(tw_backend_state *s, void *arg, size_t first, size_t n,
+                             tw_error *err) {
+    const batch *b = arg;
+    size_t r = (size_t)s->model->arch.vision.image_size;
+    return encode(s, b->pixels + first * 3 * r * r, n,
+                  b->features + first * (size_t)s->model->arch.embed_dim, err);
+}
+
+tw_status tw_vit_encode(tw_backend_state *s, const float *pixels, size_t n, float *features,
+                        tw_error *err) {
+    batch b = {pixels, features};
+    return tw_run_lanes(s, n, encode_some, &b, err);
 }

@@ -189,6 +189,12 @@ static void finish_block(const tw_gemm *g, size_t row, size_t rows, size_t colum
     }
 }
 
+/* Whether a block's sums are C as they are, whole panels of them, after one part of K. */
+static int is_plain(const tw_gemm *g, size_t n_columns) {
+    return !g->bias && !g->residual && !g->relu && g->act == TW_ACT_ID && g->k <= KC &&
+           n_columns % NR == 0;
+}
+
 static void gemm_f32(const tw_gemm *g, size_t m_begin, size_t m_end, size_t panel_begin,
                      size_t panel_end) {
     _Alignas(64) float t[BLOCK_ROWS * BLOCK_PANELS * NR];
@@ -203,8 +209,12 @@ static void gemm_f32(const tw_gemm *g, size_t m_begin, size_t m_end, size_t pane
             const float *after = panel + n_panels < panel_end ? b + n_panels * panel_floats
                                  : block + 1 < n_blocks       ? g->b + panel_begin * panel_floats
                                                               : NULL;
-            product(rows, g->a + row * g->lda, g->lda, b, n_panels, g->k, t, ldt, after);
-            finish_block(g, row, rows, column, min_size(g->n - column, n_panels * NR), t, ldt);
+            size_t n_columns = min_size(g->n - column, n_panels * NR);
+            int plain = is_plain(g, n_columns);
+            float *to = plain ? g->c + row * g->ldc + column : t;
+            product(rows, g->a + row * g->lda, g->lda, b, n_panels, g->k, to, plain ? g->ldc : ldt,
+                    after);
+            if (!plain) finish_block(g, row, rows, column, n_columns, t, ldt);
         }
     }
 }
