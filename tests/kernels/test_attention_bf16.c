@@ -227,6 +227,28 @@ static void equal_values_come_out_as_they_are(void **state) {
     }
 }
 
+/* One key scores 0, the other x < 0: out = p / (1 + p), p being 2^x to 7.5e-5 and then to the
+ * nearest bf16, from which it is half a step away at most. Scores are exact: products of two bf16.
+ */
+static void powers_of_2_are_good_to_bf16(void **state) {
+    const tw_kernels *tables[8];
+    int n_tables = narrow_tables(tables);
+    for (int i = 0; i < n_tables; i++) {
+        double worst = 0;
+        for (int e = -8; e < 6; e++)
+            for (int m = 128; m < 256; m++) {
+                float k[2] = {0, -ldexpf((float)m, e - 7)}, v[2] = {0, 1};
+                double out = (double)weighed(tables[i], k, v, 2), p = out / (1 - out);
+                double x = exp2((double)k[1] * rounded(1.44269504f)), half = ldexp(1, ilogb(x) - 8);
+                CASE("%s: e^%g", tables[i]->name, (double)k[1]);
+                if (!(fabs(p - x) <= half + (7.5e-5 + 8 * unit) * x))
+                    fail_case("is %.9g, 2^x is %.9g, half a step %.3g", p, x, half);
+                worst = fmax(worst, (fabs(p - x) - half) / x);
+            }
+        printf("%s: 2^x before rounding: error up to %.2e\n", tables[i]->name, worst);
+    }
+}
+
 static void what_is_extreme_is_taken(void **state) {
     const tw_kernels *tables[8];
     int n_tables = narrow_tables(tables);
@@ -262,6 +284,7 @@ int main(void) {
         cmocka_unit_test(real_shapes_agree),
         cmocka_unit_test(no_queries_write_nothing),
         cmocka_unit_test(equal_values_come_out_as_they_are),
+        cmocka_unit_test(powers_of_2_are_good_to_bf16),
         cmocka_unit_test(what_is_extreme_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
