@@ -55,24 +55,13 @@ typedef struct pack_job {
     tw_row_filter filter;
     const void *context;
     const tw_matrix *to;
-    bool stored;        /* weight is bf16 or int8 as it is wanted */
+    bool stored;        /* weight is f32, bf16 or int8 as it is wanted */
     const float *scale; /* [n] of stored int8 */
     atomic_bool out_of_memory;
 } pack_job;
 
-/* Panels a task packs. */
-enum { PACK_PANELS = 8 };
-
-static void pack_stored(const pack_job *job, size_t row, size_t rows, unsigned char *to) {
-    size_t size = tw_dtype_bytes(job->weight->dtype), nr = job->kernels->nr;
-    const unsigned char *from = (const unsigned char *)job->weight->data + row * job->k * size;
-    size_t panels = (rows + nr - 1) / nr;
-    if (job->scale)
-        job->kernels->pack_stored_i8((const signed char *)from, job->scale + row, rows, job->k, 0,
-                                     panels, to);
-    else
-        job->kernels->pack_stored_bf16(from, rows, job->k, 0, panels, to);
-}
+/* Panels a task packs: few, so that threads end together. */
+enum { PACK_PANELS = 2 };
 
 /* block [n, k] to `to`. */
 static void pack_floats(const tw_kernels *kernels, const tw_narrow *narrow, const float *block,
@@ -84,24 +73,41 @@ static void pack_floats(const tw_kernels *kernels, const tw_narrow *narrow, cons
         kernels->pack_f32(block, k, n, k, 0, panels, to);
 }
 
-static void pack_task(void *arg, int index) {
-    pack_job *job = arg;
-    size_t nr = job->kernels->nr, p0 = (size_t)index * PACK_PANELS;
-    size_t r0 = p0 * nr, rows = TW_MIN(PACK_PANELS * nr, job->n - r0);
+static void pack_stored(const pack_job *job, size_t row, size_t n, void *to) {
+    size_t size = tw_dtype_bytes(job->weight->dtype);
+    const void *from = (const unsigned char *)job->weight->data + row * job->k * size;
+    if (job->scale)
+        job->kernels->pack_stored_i8(from, job->scale + row, n, job->k, 0, 1, to);
+    else if (job->weight->dtype == TW_BF16)
+        job->kernels->pack_stored_bf16(from, n, job->k, 0, 1, to);
+    else
+        pack_floats(job->kernels, job->to->narrow, from, n, job->k, to);
+}
+
+/* The panel of n rows from `row` on; `block` has room for them, or is NULL where they are stored. */
+static void pack_panel(const pack_job *job, size_t row, size_t n, float *block) {
     float *to =
-        (float *)job->to->packed + tw_packed_floats(job->kernels, job->to->narrow, r0, job->k);
+        (float *)job->to->packed + tw_packed_floats(job->kernels, job->to->narrow, row, job->k);
     if (job->stored) {
-        pack_stored(job, r0, rows, (unsigned char *)to);
+        pack_stored(job, row, n, to);
         return;
     }
-    float *block = malloc(rows * job->k * sizeof *block);
-    if (!block) {
+    tw_tensor_to_f32_range(job->weight, row * job->k, n * job->k, block);
+    if (job->filter) job->filter(job->context, row, n, job->k, block);
+    pack_floats(job->kernels, job->to->narrow, block, n, job->k, to);
+}
+
+static void pack_task(void *arg, int index) {
+    pack_job *job = arg;
+    size_t nr = job->kernels->nr, begin = (size_t)index * PACK_PANELS * nr;
+    size_t end = TW_MIN(begin + PACK_PANELS * nr, job->n);
+    float *block = job->stored ? NULL : malloc(nr * job->k * sizeof *block);
+    if (!job->stored && !block) {
         atomic_store(&job->out_of_memory, true);
         return;
     }
-    tw_tensor_to_f32_range(job->weight, r0 * job->k, rows * job->k, block);
-    if (job->filter) job->filter(job->context, r0, rows, job->k, block);
-    pack_floats(job->kernels, job->to->narrow, block, rows, job->k, to);
+    for (size_t row = begin; row < end; row += nr)
+        pack_panel(job, row, TW_MIN(nr, end - row), block);
     free(block);
 }
 
@@ -109,7 +115,7 @@ static tw_status run(tw_loader *l, pack_job *job) {
     size_t panels = (job->n + l->kernels->nr - 1) / l->kernels->nr;
     tw_pool_run(l->pool, pack_task, job, (int)((panels + PACK_PANELS - 1) / PACK_PANELS));
     if (atomic_load(&job->out_of_memory))
-        return tw_fail_no_memory(l->err, PACK_PANELS * l->kernels->nr * job->k * sizeof(float));
+        return tw_fail_no_memory(l->err, l->kernels->nr * job->k * sizeof(float));
     tw_drop_pages(job->weight->data, job->n * job->k * tw_dtype_bytes(job->weight->dtype));
     return TW_OK;
 }
@@ -117,8 +123,10 @@ static tw_status run(tw_loader *l, pack_job *job) {
 tw_status tw_pack(tw_loader *l, const tw_tensor *weight, tw_row_filter filter, const void *context,
                   const tw_matrix *to) {
     pack_job job = {l->kernels, weight, to->n, to->k, filter, context, to, false, NULL, false};
-    job.stored = to->narrow == &l->kernels->bf16 && weight->dtype == TW_BF16 && !filter &&
-                 tw_tensor_is_c_order(weight);
+    bool as_wanted = weight->dtype == TW_BF16
+                         ? to->narrow == &l->kernels->bf16
+                         : weight->dtype == TW_F32 && (uintptr_t)weight->data % sizeof(float) == 0;
+    job.stored = as_wanted && !filter && tw_tensor_is_c_order(weight);
     return run(l, &job);
 }
 

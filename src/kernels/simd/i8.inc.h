@@ -37,58 +37,107 @@ static size_t panel_i8(size_t k) {
 
 /* ---------------------------------------------------------------------------------- packing */
 
+/* Bytes of every column that are moved at a time: they stay in the level-1 cache. */
+enum { PART = 128 };
+
 /* The largest magnitude of a row, or the first that is not finite. */
 static float row_magnitude(const float *x, size_t n) {
-    float most = 0;
-    for (size_t i = 0; i < n && most < INFINITY; i++)
-        if (!(fabsf(x[i]) <= most)) most = fabsf(x[i]);
-    return most;
-}
-
-/* Column j of a panel from a row of weights. A row that is not finite keeps that in its scale. */
-static void pack_column(const float *w, size_t k, size_t j, unsigned char *panel, float *scale,
-                        int32_t *sum) {
-    float most = row_magnitude(w, k), to = most > 1e-30f && most < INFINITY ? 127.0f / most : 0;
-    *scale = most > 1e-30f || most != most ? most / 127.0f : 0;
-    *sum = 0;
-    for (size_t p = 0; p < k; p++) {
-        int32_t b = to > 0 ? (int32_t)rintf(w[p] * to) : 0;
-        panel[p / GROUP * NR * GROUP + j * GROUP + p % GROUP] = (unsigned char)(int8_t)b;
-        *sum += b;
+    const uint32_t infinite = 0x7F800000;
+    uint32_t most = 0, sick = 0;
+    float result;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= 0x7FFFFFFF;
+        most = bits > most ? bits : most;
     }
+    for (size_t i = 0; i < n && most >= infinite && !sick; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        sick = (bits & 0x7FFFFFFF) >= infinite ? bits & 0x7FFFFFFF : 0;
+    }
+    memcpy(&result, sick ? &sick : &most, sizeof result);
+    return result;
 }
 
+/* Quantises n weights, by 0 those of a row that is not finite. */
+ALWAYS_INLINE void quantize_part(const float *w, size_t n, float by, signed char *out) {
+    if (by > 0)
+        for (size_t i = 0; i < n; i++)
+            out[i] = (signed char)(int32_t)rintf(w[i] * by);
+    else
+        memset(out, 0, n);
+}
+
+ALWAYS_INLINE int32_t sum_part(const signed char *b) {
+    int32_t sum = 0;
+    for (size_t i = 0; i < PART; i++)
+        sum += b[i];
+    return sum;
+}
+
+/* GROUP bytes of each of NR columns side by side, group after group. */
+ALWAYS_INLINE void move_part(const float part[NR * PART / 4], size_t groups, unsigned char *panel) {
+    if (GROUP == 4) {
+        pack_panel(part, PART / 4, NR, groups, (float *)(void *)panel);
+        return;
+    }
+    const unsigned char *from = (const unsigned char *)part;
+    for (size_t g = 0; g < groups; g++, panel += NR * GROUP)
+        for (size_t j = 0; j < NR; j++)
+            memcpy(panel + j * GROUP, from + j * PART + g * GROUP, GROUP);
+}
+
+/* A panel of `rows` rows of w with their factors `by`, or of `stored` in place of it, ld elements
+ * apart. A part of K at a time: its bytes one column after the other, in what move_part() takes for
+ * floats, then moved. */
+ALWAYS_INLINE void pack_columns(const float *w, const signed char *stored, size_t ld, size_t rows,
+                                size_t k, const float scale[NR], const float by[NR],
+                                unsigned char *panel) {
+    float part[NR * PART / 4];
+    int32_t sum[NR] = {0};
+    unsigned char *tail = panel + panel_data(k);
+    memset(part, 0, sizeof part);
+    for (size_t p = 0; p < k; p += PART, panel += PART * NR) {
+        size_t n = min_size(k - p, PART);
+        for (size_t j = 0; j < rows; j++) {
+            signed char *to = (signed char *)part + j * PART;
+            if (stored)
+                memcpy(to, stored + j * ld + p, n);
+            else
+                quantize_part(w + j * ld + p, n, by[j], to);
+            memset(to + n, 0, PART - n);
+            sum[j] += sum_part(to);
+        }
+        move_part(part, ceil_div(n, GROUP), panel);
+    }
+    memcpy(tail, scale, NR * sizeof *scale);
+    memcpy(tail + NR * sizeof *scale, sum, sizeof sum);
+}
+
+/* A row that is not finite keeps that in its scale. */
 static void pack_i8(const float *w, size_t ldw, size_t n, size_t k, size_t panel_begin,
                     size_t panel_end, unsigned char *packed) {
     for (size_t i = panel_begin; i < panel_end; i++) {
-        unsigned char *panel = packed + i * panel_i8(k);
-        float scale[NR] = {0};
-        int32_t sum[NR] = {0};
-        memset(panel, 0, panel_data(k));
-        for (size_t j = 0; j < NR && i * NR + j < n; j++)
-            pack_column(w + (i * NR + j) * ldw, k, j, panel, scale + j, sum + j);
-        memcpy(panel + panel_data(k), scale, sizeof scale);
-        memcpy(panel + panel_data(k) + sizeof scale, sum, sizeof sum);
+        const float *rows = w + i * NR * ldw;
+        size_t n_rows = min_size(n - i * NR, NR);
+        float scale[NR] = {0}, by[NR] = {0};
+        for (size_t j = 0; j < n_rows; j++) {
+            float most = row_magnitude(rows + j * ldw, k);
+            by[j] = most > 1e-30f && most < INFINITY ? 127.0f / most : 0;
+            scale[j] = most > 1e-30f || most != most ? most / 127.0f : 0;
+        }
+        pack_columns(rows, NULL, ldw, n_rows, k, scale, by, packed + i * panel_i8(k));
     }
 }
 
 static void pack_stored_i8(const signed char *w, const float *scales, size_t n, size_t k,
                            size_t panel_begin, size_t panel_end, unsigned char *packed) {
     for (size_t i = panel_begin; i < panel_end; i++) {
-        unsigned char *panel = packed + i * panel_i8(k);
+        size_t n_rows = min_size(n - i * NR, NR);
         float scale[NR] = {0};
-        int32_t sum[NR] = {0};
-        memset(panel, 0, panel_data(k));
-        for (size_t j = 0; j < NR && i * NR + j < n; j++) {
-            const signed char *row = w + (i * NR + j) * k;
-            scale[j] = scales[i * NR + j];
-            for (size_t p = 0; p < k; p++) {
-                panel[p / GROUP * NR * GROUP + j * GROUP + p % GROUP] = (unsigned char)row[p];
-                sum[j] += row[p];
-            }
-        }
-        memcpy(panel + panel_data(k), scale, sizeof scale);
-        memcpy(panel + panel_data(k) + sizeof scale, sum, sizeof sum);
+        memcpy(scale, scales + i * NR, n_rows * sizeof *scale);
+        pack_columns(NULL, w + i * NR * k, k, n_rows, k, scale, NULL, packed + i * panel_i8(k));
     }
 }
 
