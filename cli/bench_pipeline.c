@@ -3,6 +3,7 @@
 #include "bench.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/pool.h"
 #include "base/size.h"
 #include "inputs.h"
@@ -187,6 +188,7 @@ static tw_status measure(pipeline *p, tw_error *err) {
     size_t r = (size_t)p->v->session.recipe.size, batch = (size_t)p->v->session.batch;
     p->picture = 3 * r * r;
     p->n_places = 4 * (size_t)tw_pool_threads(p->v->session.pool);
+    TW_TRY(tw_check_room(batch * p->picture * sizeof *p->pixels, "a batch of this size", err));
     p->pixels = calloc(batch * p->picture, sizeof *p->pixels);
     p->scratch = calloc(p->n_places * p->picture, sizeof *p->scratch);
     if (!p->pixels || !p->scratch) return tw_fail_no_memory(err, p->n_places * p->picture * 4);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/size.h"
 #include "output.h"
 
@@ -68,6 +69,7 @@ static size_t largest_batch(const bench *v) {
 /* [batch, 3, R, R]: one picture, preprocessed once and repeated. */
 static tw_status make_pixels(bench *v, float **out, tw_error *err) {
     size_t r = (size_t)v->session.recipe.size, n = 3 * r * r, batch = largest_batch(v);
+    TW_TRY(tw_check_room(batch * n * sizeof(float), "a batch of this size", err));
     float *pixels = calloc(batch * n, sizeof *pixels);
     uint8_t *data = NULL;
     size_t n_bytes = 0;

@@ -85,8 +85,8 @@ static void put_backends(doctor *d) {
     for (const char *const *name = tw_backend_names(); *name; name++) {
         tw_error err = TW_ERROR_INIT;
         bool usable = tw_backend_probe(*name, NULL, found, sizeof found, &err) == TW_OK;
-        if (usable && !found[0]) continue;             /* part of this build */
-        char said[64]; /* by the label */
+        if (usable && !found[0]) continue; /* part of this build */
+        char said[64];                     /* by the label */
         size_t n_said = (size_t)snprintf(said, sizeof said, "backend %s: ", *name);
         const char *reason = err.message + (strncmp(err.message, said, n_said) == 0 ? n_said : 0);
         if (!d->json) {
@@ -180,6 +180,7 @@ static void put_json(doctor *d, const tw_pool *pool, const char *decoders) {
     cli_json_member(b, "version", tw_version());
     cli_json_member(b, "backend", "cpu");
     cli_json_member(b, "precision", "f32");
+    tw_buffer_puts(b, ", \"precisions\": [\"f32\", \"bf16\", \"int8\"]");
     cli_json_member(b, "isa", tw_isa_name());
     cli_json_member(b, "isa_best", tw_isa_best());
     cli_json_member(b, "TUWEN_CPU", cap ? cap : "");

@@ -221,6 +221,17 @@ bool cli_cpu_cap_valid(void) {
 void cli_check_cpu_cap(void) {
     if (!cli_cpu_cap_valid())
         cli_error("TUWEN_CPU=%s is none of " CLI_CPU_CAPS " and caps nothing", getenv("TUWEN_CPU"));
+    else if (getenv("TUWEN_CPU") && getenv("TUWEN_CPU")[0] &&
+             strcmp(getenv("TUWEN_CPU"), tw_isa_name()) != 0)
+        cli_error("TUWEN_CPU=%s: this processor lacks it, %s is used", getenv("TUWEN_CPU"),
+                  tw_isa_name());
+}
+
+/* Ends as the line does that says what is used. */
+static void tell_threads(int n_threads) {
+    if (n_threads > tw_cpu_count())
+        cli_error("-t %d: this process may use %d processor%s, which take turns at %d threads",
+                  n_threads, tw_cpu_count(), tw_cpu_count() == 1 ? "" : "s", n_threads);
 }
 
 void cli_describe_recipe(const tw_recipe *r, char *buf, size_t n) {
@@ -333,6 +344,7 @@ int cli_session_open_beside(cli_session *s, const cli_session *other, const cli_
                             const cli_recipe *recipe, cli_towers towers) {
     tw_error err = TW_ERROR_INIT;
     cli_check_cpu_cap();
+    if (!other) tell_threads(compute->threads);
     tw_status status = cli_session_try(s, other, compute, recipe, towers, &err);
     return status == TW_OK ? CLI_CONTINUE : cli_fail(&err);
 }

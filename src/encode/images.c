@@ -1,6 +1,7 @@
 /* Encoded pictures: decoded and preprocessed on all threads, then through the image tower. */
 #include "encode/encoder.h"
 
+#include "base/memory.h"
 #include "base/pool.h"
 #include "base/size.h"
 
@@ -54,6 +55,8 @@ static size_t group_size(const tw_encoder *e, size_t n) {
 
 static tw_status allocate(images_call *c, tw_error *err) {
     size_t dim = (size_t)c->e->model->arch.embed_dim, n_stages = c->e->can.beside ? 2 : 1;
+    TW_TRY(tw_check_room(n_stages * c->group * c->job.picture * sizeof(float),
+                         "a batch of this size", err));
     c->rows = malloc(c->group * dim * sizeof *c->rows);
     bool enough = c->rows != NULL;
     for (size_t i = 0; i < n_stages; i++) {

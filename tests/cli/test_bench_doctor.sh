@@ -54,6 +54,14 @@ check "a missing picture" both 'status_is 1' 'says "missing.png"'
 run bench -m model.gguf --pytorch-ckpt x.pt
 check "the original's words" fails_saying 2 "tuwen convert"
 
+# 4096 pictures of 128 x 128 are 805 MB in f32.
+"$TUWEN" convert "$TUWEN_SOURCE/demo/clip_cn_demo-vit-ti-16.pt" -o demo.gguf >/dev/null 2>&1
+(ulimit -v 600000 && exec "$TUWEN" bench -m demo.gguf -t 1 --batch 4096 --n 1 --warmup 0) >out 2>err </dev/null
+status=$?
+check "a batch too large for memory is one line" both 'status_is 1' \
+    '[ "$(grep -c "out of memory: " err)" -eq 1 ] && ! says "[Kk]illed\|[Aa]bort\|fault"'
+refused "a batch larger than there may be" 2 "4096" none bench -m demo.gguf --batch 100000000
+
 run doctor
 check "doctor" status_is 0
 for word in version "instruction set" TUWEN_CPU processors threads "libjpeg" "libpng" "classic, 12.1, 12.2, 13" "ok "; do
@@ -73,6 +81,7 @@ run doctor
 check "no check fails" both 'prints "self-check"' '! prints FAILED'
 run doctor --json
 check "--json is one object" both 'lines_are out 1' 'prints "\"ok\": true}$"'
+check "it lists what the cpu backend computes in" prints '"backend": "cpu", "precision": "f32", "precisions": \["f32", "bf16", "int8"\], '
 TUWEN_CPU=ref "$TUWEN" doctor >out 2>err
 status=$?
 check "TUWEN_CPU=ref is obeyed, checked and shown" both 'status_is 0' 'prints "ref (best here"'

@@ -141,4 +141,22 @@ check "an instruction set nobody knows is named" both 'status_is 0' 'says "TUWEN
 TUWEN_CPU=ref "$TUWEN" embed -m model.gguf "$pictures" -o ref.npy >out 2>err
 check "TUWEN_CPU=ref is used" says "cpu ref"
 check "and agrees" npy_close ref.npy folder.npy 1e-5
+check "being there, it is no matter of complaint" eval '! says TUWEN_CPU'
+
+# More than the machine has.
+case $(uname -m) in aarch64 | arm64) lacked=avx2 ;; *) lacked=neondot ;; esac
+TUWEN_CPU=$lacked "$TUWEN" embed -m model.gguf "$pictures" -o x.npy >out 2>err
+status=$?
+check "an instruction set that the processor lacks: what is used instead" \
+    both 'status_is 0' 'says "TUWEN_CPU=$lacked: this processor lacks it, ref is used$"'
+run embed -m model.gguf "$pictures" -o x.npy -t 1000
+check "more threads than processors is said" both 'status_is 0' \
+    'says "-t 1000: this process may use [0-9]* processors\{0,1\}, which take turns at 1000 threads$"'
+check "and changes nothing" cmp -s x.npy folder.npy
+refused "more threads than there may be" 2 "expected a whole number 0..1024, got '100000'" x.npy \
+    embed -m model.gguf "$pictures" -o x.npy -t 100000
+refused "a batch larger than there may be" 2 "expected a whole number 1..4096, got '100000000'" x.npy \
+    embed -m model.gguf "$pictures" -o x.npy -b 100000000
+run embed -m model.gguf "$pictures" -o x.npy -b 4096
+check "a batch larger than the pictures" both 'status_is 0' 'cmp -s x.npy folder.npy'
 finish

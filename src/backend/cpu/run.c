@@ -1,6 +1,7 @@
 /* Work split over the pool. A split never changes a result: see the kernel rule in kernels.h. */
 #include "backend/cpu/cpu.h"
 
+#include "base/memory.h"
 #include "base/pool.h"
 #include "base/size.h"
 
@@ -13,8 +14,9 @@ tw_status tw_scratch_grow(tw_scratch *scratch, size_t n_floats, tw_error *err) {
     *scratch = (tw_scratch){0};
     size_t bytes;
     void *memory = NULL;
-    if (!tw_mul_size(n_floats, sizeof(float), &bytes) || posix_memalign(&memory, 64, bytes) != 0)
-        return tw_fail_no_memory(err, n_floats * sizeof(float));
+    if (!tw_mul_size(n_floats, sizeof(float), &bytes)) return tw_fail_no_memory(err, SIZE_MAX);
+    TW_TRY(tw_check_room(bytes, "a batch of this size", err));
+    if (posix_memalign(&memory, 64, bytes) != 0) return tw_fail_no_memory(err, bytes);
     *scratch = (tw_scratch){memory, n_floats, 0};
     return TW_OK;
 }
