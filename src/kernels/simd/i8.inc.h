@@ -69,9 +69,9 @@ ALWAYS_INLINE void quantize_part(const float *w, size_t n, float by, signed char
         memset(out, 0, n);
 }
 
-ALWAYS_INLINE int32_t sum_part(const signed char *b) {
+ALWAYS_INLINE int32_t sum_bytes(const signed char *b, size_t n) {
     int32_t sum = 0;
-    for (size_t i = 0; i < PART; i++)
+    for (size_t i = 0; i < n; i++)
         sum += b[i];
     return sum;
 }
@@ -88,31 +88,31 @@ ALWAYS_INLINE void move_part(const float part[NR * PART / 4], size_t groups, uns
             memcpy(panel + j * GROUP, from + j * PART + g * GROUP, GROUP);
 }
 
-/* A panel of `rows` rows of w with their factors `by`, or of `stored` in place of it, ld elements
- * apart. A part of K at a time: its bytes one column after the other, in what move_part() takes for
- * floats, then moved. */
+/* A panel of `rows` rows of w with their factors `by`, or of `stored` in place of it, whose sums
+ * are known, ld elements apart. A part of K at a time: its bytes one column after the other, in
+ * what move_part() takes for floats, then moved. */
 ALWAYS_INLINE void pack_columns(const float *w, const signed char *stored, size_t ld, size_t rows,
                                 size_t k, const float scale[NR], const float by[NR],
-                                unsigned char *panel) {
+                                int32_t sum[NR], unsigned char *panel) {
     float part[NR * PART / 4];
-    int32_t sum[NR] = {0};
     unsigned char *tail = panel + panel_data(k);
     memset(part, 0, sizeof part);
     for (size_t p = 0; p < k; p += PART, panel += PART * NR) {
         size_t n = min_size(k - p, PART);
         for (size_t j = 0; j < rows; j++) {
             signed char *to = (signed char *)part + j * PART;
-            if (stored)
+            if (stored) {
                 memcpy(to, stored + j * ld + p, n);
-            else
+            } else {
                 quantize_part(w + j * ld + p, n, by[j], to);
+                sum[j] += sum_bytes(to, n);
+            }
             memset(to + n, 0, PART - n);
-            sum[j] += sum_part(to);
         }
         move_part(part, ceil_div(n, GROUP), panel);
     }
     memcpy(tail, scale, NR * sizeof *scale);
-    memcpy(tail + NR * sizeof *scale, sum, sizeof sum);
+    memcpy(tail + NR * sizeof *scale, sum, NR * sizeof *sum);
 }
 
 /* A row that is not finite keeps that in its scale. */
@@ -122,22 +122,30 @@ static void pack_i8(const float *w, size_t ldw, size_t n, size_t k, size_t panel
         const float *rows = w + i * NR * ldw;
         size_t n_rows = min_size(n - i * NR, NR);
         float scale[NR] = {0}, by[NR] = {0};
+        int32_t sum[NR] = {0};
         for (size_t j = 0; j < n_rows; j++) {
             float most = row_magnitude(rows + j * ldw, k);
             by[j] = most > 1e-30f && most < INFINITY ? 127.0f / most : 0;
             scale[j] = most > 1e-30f || most != most ? most / 127.0f : 0;
         }
-        pack_columns(rows, NULL, ldw, n_rows, k, scale, by, packed + i * panel_i8(k));
+        pack_columns(rows, NULL, ldw, n_rows, k, scale, by, sum, packed + i * panel_i8(k));
     }
 }
 
+/* The sums first: row after row, memory is read as fast as it can be, and the rest is in the cache.
+ */
 static void pack_stored_i8(const signed char *w, const float *scales, size_t n, size_t k,
                            size_t panel_begin, size_t panel_end, unsigned char *packed) {
     for (size_t i = panel_begin; i < panel_end; i++) {
         size_t n_rows = min_size(n - i * NR, NR);
+        const signed char *rows = w + i * NR * k;
         float scale[NR] = {0};
-        memcpy(scale, scales + i * NR, n_rows * sizeof *scale);
-        pack_columns(NULL, w + i * NR * k, k, n_rows, k, scale, NULL, packed + i * panel_i8(k));
+        int32_t sum[NR] = {0};
+        for (size_t j = 0; j < n_rows; j++) {
+            scale[j] = scales[i * NR + j];
+            sum[j] = sum_bytes(rows + j * k, k);
+        }
+        pack_columns(NULL, rows, k, n_rows, k, scale, NULL, sum, packed + i * panel_i8(k));
     }
 }
 
