@@ -284,7 +284,7 @@ def set_up(args):
     """What `tuwen info` says, and the job of every side; exports the graphs unless they are there."""
     info = json.loads(subprocess.run([args.tuwen, "info", args.model, "--json"], check=True, capture_output=True).stdout)
     short = {"size": info["vision"]["image_size"], "vocabulary": info["text"]["vocab_size"], "kind": info["text"]["kind"],
-             "context": info["text"]["context_length"]}
+             "context": info["text"]["context_length"], "vision": info["vision"]["kind"]}
     stat = args.model.stat()
     prefix = args.folder / f"{args.model.stem}-{stat.st_size:x}-{int(stat.st_mtime):x}" / "model"
     prefix.parent.mkdir(parents=True, exist_ok=True)
