@@ -273,7 +273,7 @@ static void bench_table(const tw_kernels *t, const char *part) {
 }
 
 int main(int argc, char **argv) {
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n = tw_kernels_all(tables);
     for (int i = n - 1; i >= 0; i--)
         if (argc > 1 ? strcmp(argv[1], tables[i]->name) == 0 : i == n - 1)

@@ -28,7 +28,7 @@ static int print_overview(FILE *to) {
     fprintf(to, "\nExit status: 0 done, 1 failed, 2 wrong usage, 3 done but some inputs skipped.\n"
                 "Environment: TUWEN_MODEL (default model file), TUWEN_CACHE (downloads of\n"
                 "pull), TUWEN_CPU (the best instruction set to use: ref|avx2|avxvnni|avx512|\n"
-                "avx512vnni|avx512bf16|neon|neondot|neoni8mm).\n\n"
+                "avx512vnni|avx512bf16|amx|neon|neondot|neoni8mm).\n\n"
                 "Example: tuwen similarity -m model.gguf --text 猫 --text 狗 cat.jpg\n");
     return to == stdout ? cli_finish(CLI_DONE) : CLI_USAGE;
 }

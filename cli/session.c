@@ -210,7 +210,7 @@ static tw_status check_compute(const cli_compute *o, tw_error *err) {
 
 bool cli_cpu_cap_valid(void) {
     static const char *const names[] = {"ref",        "avx2", "avxvnni", "avx512",  "avx512vnni",
-                                        "avx512bf16", "neon", "neondot", "neoni8mm"};
+                                        "avx512bf16", "amx",  "neon",    "neondot", "neoni8mm"};
     const char *cap = getenv("TUWEN_CPU");
     if (!cap || !cap[0]) return true;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)

@@ -101,7 +101,8 @@ void cli_describe_recipe(const tw_recipe *recipe, char *buf, size_t n);
 void cli_json_used(tw_buffer *b, const cli_session *s, bool pictures);
 void cli_json_recipe(tw_buffer *b, const tw_recipe *recipe);
 
-#define CLI_CPU_CAPS "ref, avx2, avxvnni, avx512, avx512vnni, avx512bf16, neon, neondot, neoni8mm"
+#define CLI_CPU_CAPS \
+    "ref, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx, neon, neondot, neoni8mm"
 /* A warning when TUWEN_CPU names no instruction set. */
 void cli_check_cpu_cap(void);
 bool cli_cpu_cap_valid(void);

@@ -24,6 +24,7 @@ macro(tuwen_kernels sources)
     kernel_flags(x86/avx512.c ${avx512})
     kernel_flags(x86/avx512vnni.c ${avx512} -mavx512vnni)
     kernel_flags(x86/avx512bf16.c ${avx512} -mavx512vnni -mavx512bf16)
+    kernel_flags(x86/amx.c ${avx512} -mavx512vnni -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16)
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     list(FILTER ${sources} EXCLUDE REGEX "src/kernels/x86/")
     # GCC's scheduling before register allocation hoists loads until accumulators are spilled.

@@ -5,6 +5,9 @@ file(GLOB_RECURSE test_sources CONFIGURE_DEPENDS tests/unit/test_*.c tests/golde
 file(GLOB support_sources CONFIGURE_DEPENDS tests/support/*.c tests/kernels/emulated_*.c)
 # 64-byte vectors in a build without AVX-512: no ABI to keep, optimised or the tests crawl.
 set_source_files_properties(tests/kernels/emulated_avx512.c tests/kernels/emulated_avx512bf16.c PROPERTIES COMPILE_OPTIONS "-Wno-psabi;-O2")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set_source_files_properties(tests/kernels/x86/test_amx.c PROPERTIES COMPILE_OPTIONS "-mamx-tile;-mamx-int8;-mamx-bf16")
+endif()
 add_library(test_support STATIC ${support_sources})
 target_include_directories(test_support PUBLIC tests/support src)
 target_link_libraries(test_support PUBLIC tuwen_static PkgConfig::CMOCKA)

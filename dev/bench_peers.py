@@ -31,7 +31,8 @@ import numpy as np
 import peers
 
 CAPS = {"avx2": ("AVX2", "avx2"), "avxvnni": ("AVX2_VNNI", "avx2"), "avx512": ("AVX512_CORE", "avx512"),
-        "avx512vnni": ("AVX512_CORE_VNNI", "avx512"), "avx512bf16": ("AVX512_CORE_BF16", "avx512")}
+        "avx512vnni": ("AVX512_CORE_VNNI", "avx512"), "avx512bf16": ("AVX512_CORE_BF16", "avx512"),
+        "amx": ("AVX512_CORE_AMX", "avx512")}
 PATIENCE = 60  # seconds that one call may be expected to take
 
 

@@ -16,8 +16,9 @@
 static const struct {
     const char *name;
     int is_arm;
-} rungs[] = {{"ref", 0},     {"neon", 1},   {"neondot", 1},    {"neoni8mm", 1},  {"avx2", 0},
-             {"avxvnni", 0}, {"avx512", 0}, {"avx512vnni", 0}, {"avx512bf16", 0}};
+} rungs[] = {{"ref", 0},     {"neon", 1},   {"neondot", 1},    {"neoni8mm", 1},   {"avx2", 0},
+             {"avxvnni", 0}, {"avx512", 0}, {"avx512vnni", 0}, {"avx512bf16", 0}, {"amx", 0}};
+enum { N_RUNGS = sizeof rungs / sizeof *rungs };
 
 #if defined(__aarch64__)
 enum { HERE_IS_ARM = 1 };
@@ -26,7 +27,7 @@ enum { HERE_IS_ARM = 0 };
 #endif
 
 static int rung(const char *name) {
-    for (int i = 0; i < (int)(sizeof rungs / sizeof *rungs); i++)
+    for (int i = 0; i < N_RUNGS; i++)
         if (strcmp(name, rungs[i].name) == 0) return i;
     return -1;
 }
@@ -48,6 +49,9 @@ static int has_avxvnni(void) {
 static int has_avx512_vnni(void) {
     return has_avx512() && __builtin_cpu_supports("avx512vnni");
 }
+static int has_avx512_bf16(void) {
+    return has_avx512_vnni() && __builtin_cpu_supports("avx512bf16");
+}
 #elif defined(__aarch64__) && defined(__linux__)
 /* HWCAP_ASIMDDP and HWCAP2_I8MM of the kernel's interface, whose older headers lack the second. */
 static int has_dot(void) {
@@ -65,7 +69,8 @@ static int has_i8mm(void) {
 }
 #endif
 
-int tw_kernels_all(const tw_kernels *tables[8]) {
+/* Those at or below rung `highest`: what is not wanted is not asked for. */
+static int collect(const tw_kernels **tables, int highest) {
     int n = 0;
     tables[n++] = &tw_kernels_ref;
 #if defined(__x86_64__)
@@ -74,14 +79,21 @@ int tw_kernels_all(const tw_kernels *tables[8]) {
     if (has_avxvnni()) tables[n++] = &tw_kernels_avxvnni;
     if (has_avx512()) tables[n++] = &tw_kernels_avx512;
     if (has_avx512_vnni()) tables[n++] = &tw_kernels_avx512vnni;
-    if (has_avx512_vnni() && __builtin_cpu_supports("avx512bf16"))
-        tables[n++] = &tw_kernels_avx512bf16;
+    if (has_avx512_bf16()) tables[n++] = &tw_kernels_avx512bf16;
+    if (highest >= rung("amx") && has_avx512_bf16() && tw_amx_probe() == TW_AMX_READY)
+        tables[n++] = &tw_kernels_amx;
 #elif defined(__aarch64__)
     tables[n++] = &tw_kernels_neon; /* every 64-bit Arm processor has it */
     if (has_dot()) tables[n++] = &tw_kernels_neondot;
     if (has_i8mm()) tables[n++] = &tw_kernels_neoni8mm;
 #endif
+    while (n > 1 && rung(tables[n - 1]->name) > highest)
+        n--;
     return n;
+}
+
+int tw_kernels_all(const tw_kernels *tables[TW_KERNELS_MAX]) {
+    return collect(tables, N_RUNGS - 1);
 }
 
 int tw_kernels_cap_known(const char *cap) {
@@ -89,13 +101,10 @@ int tw_kernels_cap_known(const char *cap) {
 }
 
 const tw_kernels *tw_kernels_pick(const char *cap) {
-    const tw_kernels *tables[8];
-    int n = tw_kernels_all(tables);
-    if (!cap || !*cap || !tw_kernels_cap_known(cap)) return tables[n - 1];
+    const tw_kernels *tables[TW_KERNELS_MAX];
+    if (!cap || !*cap || !tw_kernels_cap_known(cap)) return tables[tw_kernels_all(tables) - 1];
     if (rungs[rung(cap)].is_arm != HERE_IS_ARM) return &tw_kernels_ref;
-    for (int i = n - 1; i > 0; i--)
-        if (rung(tables[i]->name) <= rung(cap)) return tables[i];
-    return &tw_kernels_ref;
+    return tables[collect(tables, rung(cap)) - 1];
 }
 
 const tw_kernels *tw_kernels_get(void) {
@@ -117,4 +126,16 @@ const char *tw_isa_name(void) {
 }
 const char *tw_isa_best(void) {
     return tw_kernels_pick(NULL)->name;
+}
+
+const char *tw_isa_note(void) {
+#if defined(__x86_64__)
+    static const char *const notes[] = {
+        [TW_AMX_OFF] = "amx: the processor has it, the system does not switch it on",
+        [TW_AMX_REFUSED] = "amx: the processor has it, the system refuses it to this process",
+        [TW_AMX_READY] = NULL};
+    return notes[tw_amx_probe()];
+#else
+    return NULL;
+#endif
 }

@@ -41,6 +41,7 @@ typedef struct tw_gemm_narrow {
  * both are multiples of 4. */
 typedef struct tw_narrow {
     const char *note; /* how the product is had where an instruction for it lacks, or "" */
+    size_t mr;        /* as that of tw_kernels */
     size_t (*row)(size_t k);
     size_t (*panel)(size_t k);
     /* As pack_f32, to packed + panel * panel(k). */
@@ -65,7 +66,7 @@ typedef void tw_attention_kernel(const float *q, size_t ldq, const float *k, siz
 
 typedef struct tw_kernels {
     const char *name; /* "ref", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16",
-                       * "neon", "neondot", "neoni8mm" */
+                       * "amx", "neon", "neondot", "neoni8mm" */
     size_t nr;        /* columns of a packed panel; panel j holds columns [j*nr, (j+1)*nr) of C */
     size_t mr;        /* rows a micro-kernel computes at once: split m at multiples of it */
 
@@ -91,9 +92,11 @@ typedef struct tw_kernels {
 
     /* bf16: both operands rounded to the nearest, ties to even; their products, which are exact, in
      * one chain of fused multiply-adds in f32, the second of a pair before the first. So all tables
-     * but ref agree to the bit, as long as no operand, product or sum is below 2^-126: what is, an
-     * instruction for bf16 takes as 0. A row is its elements back to back, row(2) / 2 bytes each,
-     * filled up with a zero to an even number. */
+     * but ref and amx agree to the bit, as long as no operand, product or sum is below 2^-126: what
+     * is, an instruction for bf16 takes as 0. amx sums 32 of K at a time: those at even places in a
+     * chain from 0, those at odd places in another, then the one plus the other, and that is added
+     * to the sum so far. A row is its elements back to back, row(2) / 2 bytes each, filled up with
+     * a zero to an even number. */
     tw_narrow bf16;
     /* bf16.pack of a matrix that is stored as bf16, [n, k] without gaps, at any address. */
     void (*pack_stored_bf16)(const unsigned char *w, size_t n, size_t k, size_t panel_begin,
@@ -139,7 +142,8 @@ const tw_kernels *tw_kernels_get(void);
 int tw_isa_cap_valid(void);
 
 /* Every table this processor runs, from ref up, for tests; returns how many. */
-int tw_kernels_all(const tw_kernels *tables[8]);
+enum { TW_KERNELS_MAX = 12 }; /* with those that tests add */
+int tw_kernels_all(const tw_kernels *tables[TW_KERNELS_MAX]);
 
 /* The tables themselves (defined in ref/, x86/, arm/). */
 extern const tw_kernels tw_kernels_ref;
@@ -148,6 +152,7 @@ extern const tw_kernels tw_kernels_avxvnni;
 extern const tw_kernels tw_kernels_avx512;
 extern const tw_kernels tw_kernels_avx512vnni;
 extern const tw_kernels tw_kernels_avx512bf16;
+extern const tw_kernels tw_kernels_amx;
 extern const tw_kernels tw_kernels_neon;
 extern const tw_kernels tw_kernels_neondot;
 extern const tw_kernels tw_kernels_neoni8mm;

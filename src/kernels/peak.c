@@ -67,6 +67,25 @@ __attribute__((target("avx512f,avx512vnni"))) static void i8_512(long rounds, fl
 __attribute__((target("avx512f,avx512bf16"))) static void bf16_512(long rounds, float *sink) {
     LOOP(_mm512_set1_ps(1.0f), _mm512_set1_ps(1e-9f))
 }
+/* Four sums, as in tiles.inc.h, three times; all are 0. */
+#define DOTS(name)                                                                                 \
+    name " %%tmm6, %%tmm4, %%tmm0\n" name " %%tmm7, %%tmm4, %%tmm1\n" name                         \
+         " %%tmm6, %%tmm5, %%tmm2\n" name " %%tmm7, %%tmm5, %%tmm3\n"
+#define TILE_LOOP(name)                                                                            \
+    unsigned char config[64] = {1};                                                                \
+    for (int i = 0; i < 8; i++)                                                                    \
+        config[16 + 2 * i] = 64, config[48 + i] = 16;                                              \
+    __asm__ volatile("ldtilecfg (%0)" : : "r"(config) : "memory");                                 \
+    for (long r = 0; r < rounds; r++)                                                              \
+        __asm__ volatile(DOTS(name) DOTS(name) DOTS(name) : : : "memory");                         \
+    __asm__ volatile("tilerelease" : : : "memory");                                                \
+    memset(sink, 0, 12 * 16 * sizeof *sink);
+static void i8_tiles(long rounds, float *sink) {
+    TILE_LOOP("tdpbusd")
+}
+static void bf16_tiles(long rounds, float *sink) {
+    TILE_LOOP("tdpbf16ps")
+}
 #elif defined(__aarch64__)
 #define KEEP(a) "+w"(a)
 #define VEC float32x4_t
@@ -87,6 +106,10 @@ static const struct {
     {"avx512", {f32_512, 12 * 16 * 2}, {NULL, 0}, {NULL, 0}},
     {"avx512vnni", {f32_512, 12 * 16 * 2}, {i8_512, 12 * 64 * 2}, {NULL, 0}},
     {"avx512bf16", {f32_512, 12 * 16 * 2}, {i8_512, 12 * 64 * 2}, {bf16_512, 12 * 32 * 2}},
+    {"amx",
+     {f32_512, 12 * 16 * 2},
+     {i8_tiles, 12 * 16 * 16 * 64 * 2},
+     {bf16_tiles, 12 * 16 * 16 * 32 * 2}},
 #elif defined(__aarch64__)
     {"neon", {f32_128, 12 * 4 * 2}, {NULL, 0}, {NULL, 0}},
     {"neondot", {f32_128, 12 * 4 * 2}, {NULL, 0}, {NULL, 0}},

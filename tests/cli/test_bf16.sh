@@ -27,12 +27,12 @@ for model in model rn; do
     done
     # Every table rounds alike; what differs is the last bits of f32, and where such a bit moves a
     # value over the edge of a step: 2^-8 of it.
-    for isa in ref avx2 avxvnni avx512 avx512vnni avx512bf16 neon; do
+    for isa in ref avx2 avxvnni avx512 avx512vnni avx512bf16 amx neon; do
         TUWEN_CPU=$isa "$TUWEN" verify $model.gguf --against $model.gguf --b-precision f32 --precision bf16 --min-cosine 0.9995 >out 2>err
         status=$?
         check "$model: near f32 with TUWEN_CPU=$isa" both 'status_is 0' 'says ", bf16, .*batch"'
         check "$model: TUWEN_CPU=$isa says how" eval \
-            'says "cpu avx512bf16, bf16, .*attention.s too, .* f32, [0-9]* thread" || says "cpu ref, bf16, .*, summed in f64, [0-9]* thread" ||
+            'says "cpu \(avx512bf16\|amx\), bf16, .*attention.s too, .* f32, [0-9]* thread" || says "cpu ref, bf16, .*, summed in f64, [0-9]* thread" ||
              says "cpu [a-z0-9]*, bf16, .*, widened to f32, [0-9]* thread"'
         TUWEN_CPU=$isa "$TUWEN" embed -m $model.gguf "$pictures" -o other.npy --precision bf16 >out 2>err
         status=$?

@@ -489,7 +489,7 @@ static void every_stage_equals_the_reference(void **state) {
 /* The whole forward pass on each instruction set, the emulated one of 16 lanes included. */
 static void every_instruction_set_gives_the_reference(void **state) {
     const golden_case *c = *state;
-    const tw_kernels *tables[9];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tw_kernels_all(tables);
 #ifdef HAVE_EMULATED_AVX512
     tables[n_tables++] = &tw_kernels_avx512_emulated;

@@ -3,6 +3,7 @@
 #ifndef TESTS_KERNEL_SUPPORT_H
 #define TESTS_KERNEL_SUPPORT_H
 
+#include "amx_trap.h"
 #include "emulated_avx512.h"
 #include "kernels/kernels.h"
 #include "support.h"
@@ -18,9 +19,15 @@ static const double unit = 1.0 / (1 << 24); /* the largest relative error of one
 
 /* Every table of this architecture, as they ascend. */
 #if defined(__x86_64__)
-static const char *const ladder[] = {
-    "ref",        "avx2",       "avxvnni",         "avx512",
-    "avx512vnni", "avx512bf16", "avx512-emulated", "avx512bf16-emulated"};
+static const char *const ladder[] = {"ref",
+                                     "avx2",
+                                     "avxvnni",
+                                     "avx512",
+                                     "avx512vnni",
+                                     "avx512bf16",
+                                     "amx",
+                                     "avx512-emulated",
+                                     "avx512bf16-emulated"};
 #elif defined(__aarch64__)
 static const char *const ladder[] = {"ref", "neon", "neondot", "neoni8mm"};
 #else
@@ -29,13 +36,15 @@ static const char *const ladder[] = {"ref"};
 enum { LADDER = sizeof ladder / sizeof *ladder };
 
 static inline void print_tables(const tw_kernels *const *tables, int n) {
+    const char *how = "", *no_tiles = amx_for_tests(&how);
     for (int missing = 0; missing <= 1; missing++) {
         printf(missing ? "; not run here:" : "# instruction sets run:");
         for (int i = 0, any = 0; i < LADDER; i++) {
-            int has = 0;
+            int has = 0, is_amx = strcmp(ladder[i], "amx") == 0;
             for (int j = 0; j < n; j++)
                 has |= strcmp(tables[j]->name, ladder[i]) == 0;
-            if (has != missing) any = 1, printf(" %s", ladder[i]);
+            if (has != missing) any = 1, printf(" %s%s", ladder[i], is_amx && has ? how : "");
+            if (has != missing && is_amx && missing) printf(" (%s)", no_tiles);
             if (missing && i == LADDER - 1 && !any) printf(" none");
         }
     }
@@ -44,9 +53,13 @@ static inline void print_tables(const tw_kernels *const *tables, int n) {
 }
 
 /* Says once a program which they are. */
-static inline int tables_under_test(const tw_kernels *tables[8]) {
+static inline int tables_under_test(const tw_kernels *tables[TW_KERNELS_MAX]) {
     static int said;
     int n = tw_kernels_all(tables);
+#if defined(__x86_64__)
+    const char *how;
+    if (!amx_for_tests(&how) && *how) tables[n++] = &tw_kernels_amx;
+#endif
 #ifdef HAVE_EMULATED_AVX512
     tables[n++] = &tw_kernels_avx512_emulated;
     tables[n++] = &tw_kernels_avx512bf16_emulated;

@@ -36,7 +36,7 @@ static void attend(const tw_kernels *t, const head *h, size_t begin, size_t end,
 }
 
 /* The tables that have it; none is no failure: those with the instruction are tested elsewhere. */
-static int narrow_tables(const tw_kernels *tables[8]) {
+static int narrow_tables(const tw_kernels *tables[TW_KERNELS_MAX]) {
     int n_tables = tables_under_test(tables), n = 0;
     for (int i = 0; i < n_tables; i++)
         if (tables[i]->attention_bf16) tables[n++] = tables[i];
@@ -126,7 +126,7 @@ static void compare(const head *h, const float *out) {
 /* ----------------------------------------------------------------------------------- cases */
 
 static void check_head(const head *h, uint64_t *seed) {
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = narrow_tables(tables);
     size_t n = (h->n_q - 1) * h->ldo + h->d;
     float *out = array(n), *split = array(n);
@@ -184,7 +184,7 @@ static void real_shapes_agree(void **state) {
 }
 
 static void no_queries_write_nothing(void **state) {
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = narrow_tables(tables);
     for (int i = 0; i < n_tables; i++) {
         float x[4] = {1, 2, 3, 4}, out[4];
@@ -211,7 +211,7 @@ static float weighed(const tw_kernels *t, const float *k, const float *v, size_t
  * value. The exact sum would miss it by 2^-9 or so. */
 static void equal_values_come_out_as_they_are(void **state) {
     enum { N = 211 };
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = narrow_tables(tables);
     uint64_t seed = chosen_seed();
     for (int i = 0; i < n_tables; i++) {
@@ -250,7 +250,7 @@ static void powers_of_2_are_good_to_bf16(void **state) {
 }
 
 static void what_is_extreme_is_taken(void **state) {
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = narrow_tables(tables);
     for (int i = 0; i < n_tables; i++) {
         const tw_kernels *t = tables[i];

@@ -153,7 +153,7 @@ static void compare(const problem *p, const operands *o, const float *got, const
 }
 
 static void check_problem(const problem *p, uint64_t *seed) {
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tables_under_test(tables);
     operands o = make_operands(p, seed);
     float *expected = NULL;
@@ -213,7 +213,7 @@ static void tall_products_agree_with_the_reference(void **state) {
 /* The true value is the activation of `bias` since A is zero. */
 static void activations_are_within_their_stated_error(void **state) {
     enum { N = 200003 };
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tables_under_test(tables);
     for (int i = 0; i < n_tables; i++) {
         const tw_kernels *t = tables[i];
@@ -260,7 +260,7 @@ static void activations_are_within_their_stated_error(void **state) {
 }
 
 static void activations_keep_nan_and_infinity(void **state) {
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tables_under_test(tables);
     for (int i = 0; i < n_tables; i++) {
         const tw_kernels *t = tables[i];

@@ -143,7 +143,7 @@ static double limit(double sum, double result) {
 }
 
 static void check_problem(const problem *p, uint64_t *seed) {
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tables_under_test(tables);
     operands o = make_operands(p, seed);
     size_t ldc = p->n + p->pad;
@@ -209,7 +209,7 @@ static void sizes_up_to_67_agree(void **state) {
 
 /* No rows or columns: nothing is written. No K: bias and residual alone. */
 static void sizes_of_0_are_taken(void **state) {
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tables_under_test(tables);
     for (int i = 0; i < n_tables; i++) {
         const tw_kernels *t = tables[i];
@@ -247,7 +247,7 @@ static void real_shapes_agree(void **state) {
 
 /* All 255 times all 127 and -127, over the longest K: the largest sums there can be. */
 static void the_largest_sums_are_exact(void **state) {
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tables_under_test(tables);
     static const size_t ks[] = {1, 2, 3, 4, 255, 4099, TW_I8_MAX_K - 1};
     for (size_t l = 0; l < sizeof ks / sizeof *ks; l++)
@@ -274,7 +274,7 @@ static void the_largest_sums_are_exact(void **state) {
 /* What eight bits cost: half a step of either operand a product, steps of range / 255 and
  * magnitude / 127. */
 static void the_product_is_near_the_unquantised(void **state) {
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tables_under_test(tables);
     uint64_t seed = chosen_seed();
     problem p = {9, 35, 300, 0, TW_ACT_ID, 0, 0, 0, 0, 0, 0};
@@ -318,7 +318,7 @@ static void check_special(const tw_kernels *t, float value, float *out) {
 /* What is not finite in either operand stays NaN, is not turned into a number. */
 static void nan_and_infinity_become_nan(void **state) {
     static const float values[] = {NAN, INFINITY, -INFINITY};
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tables_under_test(tables);
     for (int i = 0; i < n_tables; i++)
         for (int v = 0; v < 3; v++) {
@@ -332,7 +332,7 @@ static void nan_and_infinity_become_nan(void **state) {
 
 static void zeros_and_tiny_numbers_are_zero(void **state) {
     static const float values[] = {0, -0.0f, 1e-38f, 1e-44f};
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tables_under_test(tables);
     for (int i = 0; i < n_tables; i++)
         for (int v = 0; v < 4; v++) {

@@ -40,7 +40,7 @@ static double attention_limit(const head *h) {
 }
 
 static void check_head(const head *h, uint64_t *seed) {
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tables_under_test(tables);
     size_t n = (h->n_q - 1) * h->ldo + h->d;
     float *expected = array(n), *out = array(n), *split = array(n);
@@ -89,7 +89,7 @@ static void attention_agrees_with_the_reference(void **state) {
  * -17.4 an f32 denominator is 1 and what is left is the exponential itself. */
 static void exponential_is_within_two_ulp(void **state) {
     enum { N = 100000 };
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tables_under_test(tables);
     for (int i = 0; i < n_tables; i++) {
         const tw_kernels *t = tables[i];
@@ -112,7 +112,7 @@ static void exponential_is_within_two_ulp(void **state) {
 }
 
 static void attention_survives_huge_scores(void **state) {
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tables_under_test(tables);
     for (int i = 0; i < n_tables; i++) {
         float q[1] = {1}, k[3] = {-3e38f, 1e30f, 9e29f}, v[3] = {1, 2, 4}, out[1] = {0};
@@ -130,7 +130,7 @@ static void attention_survives_huge_scores(void **state) {
 static void layer_norm_agrees_with_the_reference(void **state) {
     uint64_t seed = 5;
     for (int c = 0; c < 120; c++) {
-        const tw_kernels *tables[8];
+        const tw_kernels *tables[TW_KERNELS_MAX];
         int n_tables = tables_under_test(tables);
         size_t n = between(&seed, 1, 9), d = c < 40 ? (size_t)c + 1 : between(&seed, 1, 1300);
         size_t ldx = d + between(&seed, 0, 7), ldo = d + between(&seed, 0, 7);
@@ -187,7 +187,7 @@ static void layer_norm_agrees_with_the_reference(void **state) {
 static void dot_and_add_agree_with_the_reference(void **state) {
     uint64_t seed = 6;
     for (size_t n = 0; n < 300; n++) {
-        const tw_kernels *tables[8];
+        const tw_kernels *tables[TW_KERNELS_MAX];
         int n_tables = tables_under_test(tables);
         float *a = array(n), *b = array(n), *y = array(n);
         fill_random(a, n, &seed);
@@ -211,7 +211,7 @@ static void dot_and_add_agree_with_the_reference(void **state) {
 static void pooling_agrees_with_the_reference(void **state) {
     uint64_t seed = 7;
     for (int c = 0; c < 80; c++) {
-        const tw_kernels *tables[8];
+        const tw_kernels *tables[TW_KERNELS_MAX];
         int n_tables = tables_under_test(tables);
         size_t s = between(&seed, 1, 4), h = between(&seed, s, 12), w = between(&seed, s, 12);
         size_t channels = between(&seed, 1, 70), n = (h / s) * (w / s) * channels;

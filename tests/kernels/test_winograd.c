@@ -99,7 +99,7 @@ static void check_conv(const tw_kernels *t, const conv *v, uint64_t *seed) {
 }
 
 static void convolution_agrees_with_sums_in_f64(void **state) {
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tables_under_test(tables);
     uint64_t seed = 8;
     assert_null(tables[0]->winograd_in);
@@ -115,7 +115,7 @@ static void convolution_agrees_with_sums_in_f64(void **state) {
 
 /* A NaN reaches the outputs it is a neighbour of, in whatever lane, as it does through windows. */
 static void a_nan_is_not_lost(void **state) {
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tables_under_test(tables);
     uint64_t seed = 9;
     for (int i = 0; i < n_tables; i++) {

@@ -58,13 +58,14 @@ static size_t ceil_div(size_t a, size_t b) {
     return (a + b - 1) / b;
 }
 
-/* A chunk of rows stays in L2 while the weights stream past; the panels are split further until
- * there are a dozen tasks a thread, so that the last one to finish is never late by much. */
+/* A chunk of rows stays in L2 while the weights stream past, of four tiles at least; the panels are
+ * split further until there are a dozen tasks a thread, so that the last one to finish is never
+ * late by much. */
 static void split(product_job *job, size_t n_threads) {
     enum { ROWS = 96, TASKS_A_THREAD = 12 };
-    size_t mr = job->kernels->mr, m = job->gemm.m;
+    size_t mr = job->narrow ? job->narrow->mr : job->kernels->mr, m = job->gemm.m;
     size_t wanted = n_threads == 1 ? 1 : n_threads * TASKS_A_THREAD;
-    size_t chunk = ceil_div(m, ceil_div(m, ROWS));
+    size_t chunk = ceil_div(m, ceil_div(m, TW_MAX(ROWS, 4 * mr)));
     job->row_chunk = ceil_div(chunk, mr) * mr;
     job->n_row_chunks = ceil_div(m, job->row_chunk);
     size_t groups = TW_MIN(ceil_div(wanted, job->n_row_chunks), job->n_panels);

@@ -150,6 +150,7 @@ static void attention_bf16(const float *q, size_t ldq, const float *k, size_t ld
             sum[r] = soften_bf16(scores + r * a.ld_scores, n_kv, top[r], p + r * row_bf16(n_kv));
         weigh_values_bf16(rows, p, sum, values, n_kv, d, out + row * ldo, ldo);
     }
+    end_products();
 }
 #else
 #define ATTENTION_BF16 NULL

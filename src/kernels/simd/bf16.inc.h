@@ -114,6 +114,14 @@ static void pack_stored_bf16(const unsigned char *w, size_t n, size_t k, size_t 
 
 /* ------------------------------------------------------------------------------------- product */
 
+#ifdef TILES
+static void product_bf16(size_t rows, const unsigned char *a, size_t k, const unsigned char *panels,
+                         size_t n_panels, float *t, size_t ldt) {
+    size_t size = panel_bf16(k);
+    product_tiles(1, rows, a, row_bf16(k), ceil_div(k, 2), panels, size, n_panels, t, ldt,
+                  panels + n_panels * size);
+}
+#else
 #ifndef BF16_PAIRS
 ALWAYS_INLINE vf b_of(const unsigned char *p, size_t dot) {
     return dot == 0 ? i_second(p) : i_first(p);
@@ -218,11 +226,12 @@ static void product_bf16(size_t rows, const unsigned char *a, size_t k, const un
         p += job.pairs;
     } while (p < pairs);
 }
+#endif
 
 static void gemm_bf16(const tw_gemm_narrow *g, size_t m_begin, size_t m_end, size_t panel_begin,
                       size_t panel_end) {
-    _Alignas(64) float t[BLOCK_ROWS * BLOCK_PANELS * NR];
-    size_t k = g->to.k, m = m_end - m_begin, n_blocks = ceil_div(m, BLOCK_ROWS);
+    _Alignas(64) float t[NARROW_ROWS * BLOCK_PANELS * NR];
+    size_t k = g->to.k, m = m_end - m_begin, n_blocks = ceil_div(m, NARROW_ROWS);
     for (size_t block = 0; block < n_blocks; block++) {
         size_t row = m_begin + m * block / n_blocks;
         size_t rows = m_begin + m * (block + 1) / n_blocks - row;
@@ -234,4 +243,5 @@ static void gemm_bf16(const tw_gemm_narrow *g, size_t m_begin, size_t m_end, siz
                          BLOCK_PANELS * NR);
         }
     }
+    end_products();
 }

@@ -232,6 +232,9 @@ ALWAYS_INLINE void scale_tile(size_t rows, const tile_i8 *job, vi sum[MR][NV]) {
     }
 }
 
+#ifdef TILES
+#include TILES
+#else
 #ifdef PAIRED
 /* Two rows by two columns in a vector, in which they are regrouped at the end. A row left over is
  * its own partner. */
@@ -330,3 +333,4 @@ static void gemm_i8(const tw_gemm_narrow *g, size_t m_begin, size_t m_end, size_
         }
     }
 }
+#endif

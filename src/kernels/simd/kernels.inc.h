@@ -39,6 +39,9 @@
  * Without it, their products are made in f32:
  *   i_first(p) i_second(p)  the first or second of VL pairs of bf16, as f32
  *
+ * With TILES, the name of a file: its gemm_i8 and product_tiles() in place of the narrow products
+ * made of these.
+ *
  * All functions are static: nothing but the table leaves the translation unit. */
 #include "kernels/kernels.h"
 
@@ -46,6 +49,12 @@
 #include <string.h>
 
 enum { NR = NV * VL };
+#ifdef TILES
+enum { NARROW_MR = 32, NARROW_ROWS = 128 };
+#else
+enum { NARROW_MR = MR, NARROW_ROWS = 96 / MR * MR };
+static inline void end_products(void) {}
+#endif
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
@@ -80,9 +89,9 @@ const tw_kernels TABLE = {
     .mr = MR,
     .pack_f32 = pack_f32,
     .gemm_f32 = gemm_f32,
-    .i8 = {"", row_i8, panel_i8, pack_i8, quantize_i8, gemm_i8},
+    .i8 = {"", NARROW_MR, row_i8, panel_i8, pack_i8, quantize_i8, gemm_i8},
     .pack_stored_i8 = pack_stored_i8,
-    .bf16 = {BF16_NOTE, row_bf16, panel_bf16, pack_bf16, round_bf16, gemm_bf16},
+    .bf16 = {BF16_NOTE, NARROW_MR, row_bf16, panel_bf16, pack_bf16, round_bf16, gemm_bf16},
     .pack_stored_bf16 = pack_stored_bf16,
     .layer_norm_f32 = layer_norm_f32,
     .attention_f32 = attention_f32,
