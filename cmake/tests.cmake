@@ -51,6 +51,13 @@ target_link_libraries(make_om PRIVATE test_support)
 target_link_libraries(make_graph PRIVATE test_support)
 target_link_libraries(encode_n PRIVATE tuwen_static)
 
+# The command with tiles on every processor with AVX-512: the same objects but that which asks for tiles.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  add_executable(tuwen_trapped $<TARGET_OBJECTS:tuwen_command> tests/tools/trapped/probe.c)
+  set_target_properties(tuwen_trapped PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_link_libraries(tuwen_trapped PRIVATE test_support PkgConfig::CRYPTO)
+endif()
+
 # A stand-in for SOPHON's two libraries: one source, of which each name is used in part.
 foreach(name libbmlib.so.0 libbmrt.so.1.0)
   add_library(standin_${name} SHARED tests/support/sophon/standin.c)

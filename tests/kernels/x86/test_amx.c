@@ -3,6 +3,7 @@
  * others, bf16 in the order that kernels.h states. */
 #define _GNU_SOURCE
 #include "../kernel_support.h"
+#include "kernels/peak.h"
 
 #if defined(__x86_64__) && defined(__linux__)
 #include <immintrin.h>
@@ -475,6 +476,19 @@ static void no_tile_stays_in_use(void **state) {
     }
     if (!no_tiles()) _tile_release();
 }
+
+static void the_peak_loops_run(void **state) {
+    int (*const loops[])(const char *, tw_peak_loop *) = {tw_peak_loop_i8, tw_peak_loop_bf16};
+    for (int i = 0; i < 2 && !no_tiles(); i++) {
+        tw_peak_loop loop;
+        float sink[12 * 16];
+        assert_true(loops[i]("amx", &loop));
+        unsigned long before = amx_trap_count();
+        loop.run(10, sink);
+        assert_true(loop.operations == 12 * 16 * 16 * (i ? 32 : 64) * 2);
+        if (before > 0) assert_int_equal(amx_trap_count() - before, 10 * 12 + 2);
+    }
+}
 #else
 static void products_of_bytes_are_the_described(void **state) {
     printf("# skipped: amx: not an x86-64 Linux\n");
@@ -494,6 +508,7 @@ int main(void) {
         cmocka_unit_test(int8_of_real_shapes_is_that_of_the_others),
         cmocka_unit_test(bf16_is_summed_in_the_stated_order),
         cmocka_unit_test(no_tile_stays_in_use),
+        cmocka_unit_test(the_peak_loops_run),
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
