@@ -231,7 +231,7 @@ static void equal_values_come_out_as_they_are(void **state) {
  * nearest bf16, from which it is half a step away at most. Scores are exact: products of two bf16.
  */
 static void powers_of_2_are_good_to_bf16(void **state) {
-    const tw_kernels *tables[8];
+    const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = narrow_tables(tables);
     for (int i = 0; i < n_tables; i++) {
         double worst = 0;
