@@ -218,13 +218,19 @@ bool cli_cpu_cap_valid(void) {
     return false;
 }
 
+/* Why a table that was asked for by name is not in use. */
+static const char *why_lacking(const char *cap) {
+    const char *note = tw_isa_note();
+    size_t n = strlen(cap);
+    return note && strncmp(note, cap, n) == 0 ? note + n + strlen(": ") : "this processor lacks it";
+}
+
 void cli_check_cpu_cap(void) {
+    const char *cap = getenv("TUWEN_CPU");
     if (!cli_cpu_cap_valid())
-        cli_error("TUWEN_CPU=%s is none of " CLI_CPU_CAPS " and caps nothing", getenv("TUWEN_CPU"));
-    else if (getenv("TUWEN_CPU") && getenv("TUWEN_CPU")[0] &&
-             strcmp(getenv("TUWEN_CPU"), tw_isa_name()) != 0)
-        cli_error("TUWEN_CPU=%s: this processor lacks it, %s is used", getenv("TUWEN_CPU"),
-                  tw_isa_name());
+        cli_error("TUWEN_CPU=%s is none of " CLI_CPU_CAPS " and caps nothing", cap);
+    else if (cap && cap[0] && strcmp(cap, tw_isa_name()) != 0)
+        cli_error("TUWEN_CPU=%s: %s, %s is used", cap, why_lacking(cap), tw_isa_name());
 }
 
 /* Ends as the line does that says what is used. */

@@ -27,6 +27,10 @@ TEST_AMX=refused TUWEN_CPU=amx "$trapped" doctor >out 2>err
 check "so is one that was asked for by name" prints '^instruction set  *avx512bf16 (best here: avx512bf16); amx: '
 
 make_model
+TEST_AMX=refused TUWEN_CPU=amx "$trapped" embed -m model.gguf "$pictures/red-circle.png" -o x.npy >out 2>err
+status=$?
+check "and what is used instead" \
+    both 'status_is 0' 'says "TUWEN_CPU=amx: the processor has it, the system refuses it to this process, avx512bf16 is used$"'
 rn=$TUWEN_SOURCE/tests/data/checkpoints/tiny_cn_rn
 demo=$TUWEN_SOURCE/demo
 "$TUWEN" convert "$rn/clip_cn_tiny-rn.pt" --arch "$rn/tiny-rn.json,$rn/tiny-rbt.json" -o rn.gguf >out 2>err
