@@ -1,46 +1,12 @@
 /* The int8 product of every table. What is quantised and the integer sums are equal to the bit
  * everywhere; what the epilogue makes of them is within a few roundings. */
 #define _GNU_SOURCE
-#include "kernel_support.h"
-
-#include <time.h>
-
-typedef struct problem {
-    size_t m, n, k, pad;
-    tw_act act;
-    int bias, residual, in_place, relu, smooth, extreme; /* extreme: only -1, 0 and 1 */
-} problem;
-
-typedef struct operands {
-    float *x, *w, *m, *bias, *residual;
-} operands;
-
-static unsigned char *bytes(size_t n) {
-    assert_int_equal(n % 4, 0);
-    return (unsigned char *)array(n / 4);
-}
-
-static size_t panels_of(const tw_kernels *t, size_t n) {
-    return (n + t->nr - 1) / t->nr;
-}
+#include "narrow_support.h"
 
 /* Extreme values quantise to 0 and 255 and to -127 and 127: where a 16-bit sum would saturate. */
 static void fill_extreme(float *x, size_t n, uint64_t *seed) {
     for (size_t i = 0; i < n; i++)
         x[i] = between(seed, 0, 7) ? 1.0f : between(seed, 0, 1) ? -1.0f : 0.0f;
-}
-
-static operands make_operands(const problem *p, uint64_t *seed) {
-    size_t ld = p->k + p->pad, ldc = p->n + p->pad;
-    operands o = {array((p->m - 1) * ld + p->k), array((p->n - 1) * ld + p->k), array(p->k),
-                  array(p->n), array((p->m - 1) * ldc + p->n)};
-    void (*fill)(float *, size_t, uint64_t *) = p->extreme ? fill_extreme : fill_random;
-    fill(o.x, (p->m - 1) * ld + p->k, seed);
-    fill(o.w, (p->n - 1) * ld + p->k, seed);
-    fill_random(o.m, p->k, seed);
-    fill_random(o.bias, p->n, seed);
-    fill_random(o.residual, (p->m - 1) * ldc + p->n, seed);
-    return o;
 }
 
 /* Weights that are int8 already give the panels that quantising makes. */
@@ -65,20 +31,6 @@ static void check_stored(const tw_kernels *t, const problem *p, const operands *
         fail_case("%s: stored weights are packed differently", t->name);
 }
 
-/* In two ranges of panels; what is outside a range stays. */
-static unsigned char *pack(const tw_kernels *t, const problem *p, const operands *o,
-                           uint64_t *seed) {
-    size_t panels = panels_of(t, p->n), size = t->i8.panel(p->k), cut = between(seed, 0, panels);
-    unsigned char *packed = bytes(panels * size);
-    memset(packed, 0xA5, panels * size);
-    t->i8.pack(o->w, p->k + p->pad, p->n, p->k, cut, panels, packed);
-    for (size_t i = 0; i < cut * size; i++)
-        if (packed[i] != 0xA5) fail_case("packing touched a panel outside its range");
-    t->i8.pack(o->w, p->k + p->pad, p->n, p->k, 0, cut, packed);
-    check_stored(t, p, o, packed);
-    return packed;
-}
-
 static unsigned char *quantize(const tw_kernels *t, const problem *p, const operands *o) {
     size_t size = t->i8.row(p->k), ld = p->k + p->pad;
     unsigned char *rows = bytes(p->m * size), *alone = bytes(size);
@@ -96,45 +48,6 @@ static unsigned char *quantize(const tw_kernels *t, const problem *p, const oper
     return rows;
 }
 
-static float *new_output(const problem *p, const operands *o) {
-    size_t ldc = p->n + p->pad, n = (p->m - 1) * ldc + p->n;
-    float *c = array(n);
-    fill_guard(c, n);
-    for (size_t i = 0; p->in_place && i < p->m; i++)
-        memcpy(c + i * ldc, o->residual + i * ldc, p->n * sizeof(float));
-    return c;
-}
-
-static tw_gemm_narrow describe(const problem *p, const operands *o, const unsigned char *a,
-                               const unsigned char *b, float *c) {
-    size_t ldc = p->n + p->pad;
-    tw_gemm_narrow g = {a, b, {.c = c, .ldc = ldc, .ld_residual = ldc, .m = p->m, .n = p->n}};
-    g.to.k = p->k;
-    g.to.bias = p->bias ? o->bias : NULL;
-    g.to.residual = p->in_place ? c : p->residual ? o->residual : NULL;
-    g.to.act = p->act;
-    g.to.relu = p->relu;
-    return g;
-}
-
-/* Cut anywhere along rows and panels. */
-static float *pieces(const tw_kernels *t, const problem *p, const operands *o,
-                     const unsigned char *a, const unsigned char *b, uint64_t *seed) {
-    float *c = new_output(p, o);
-    tw_gemm_narrow g = describe(p, o, a, b, c);
-    size_t panels = panels_of(t, p->n);
-    for (size_t row = 0; row < p->m;) {
-        size_t row_end = row + between(seed, 1, p->m - row);
-        for (size_t panel = 0; panel < panels;) {
-            size_t panel_end = panel + between(seed, 1, panels - panel);
-            t->i8.gemm(&g, row, row_end, panel, panel_end);
-            panel = panel_end;
-        }
-        row = row_end;
-    }
-    return c;
-}
-
 /* The scaled sum rounds three times, bias and residual once each; the activations are as exact as
  * in the f32 product, 10 roundings of their result with a slope of at most 1.13. `sum` is the
  * reference's without them. */
@@ -145,7 +58,7 @@ static double limit(double sum, double result) {
 static void check_problem(const problem *p, uint64_t *seed) {
     const tw_kernels *tables[TW_KERNELS_MAX];
     int n_tables = tables_under_test(tables);
-    operands o = make_operands(p, seed);
+    operands o = make_operands(p, fill_extreme, seed);
     size_t ldc = p->n + p->pad;
     float *sums = NULL, *expected = NULL, *first = NULL;
     problem plain = *p;
@@ -157,8 +70,9 @@ static void check_problem(const problem *p, uint64_t *seed) {
              "smooth=%d "
              "extreme=%d seed=%llu",
              t->name, p->m, p->n, p->k, p->pad, (int)p->act, p->bias, p->residual, p->in_place,
-             p->relu, p->smooth, p->extreme, (unsigned long long)*seed);
-        unsigned char *b = pack(t, p, &o, seed), *a = quantize(t, p, &o);
+             p->relu, p->smooth, p->special, (unsigned long long)*seed);
+        unsigned char *b = pack(t, &t->i8, p, &o, seed), *a = quantize(t, p, &o);
+        check_stored(t, p, &o, b);
         float *sum = new_output(&plain, &o), *c = new_output(p, &o);
         tw_gemm_narrow g = describe(&plain, &o, a, b, sum);
         t->i8.gemm(&g, 0, p->m, 0, panels_of(t, p->n));
@@ -180,57 +94,21 @@ static void check_problem(const problem *p, uint64_t *seed) {
                     fail_case("element (%zu, %zu) is %.9g, expected %.9g +- %.3g", r, j, x, y,
                               limit(s, y));
             }
-        check_same_bits("in pieces", pieces(t, p, &o, a, b, seed), c, p->m, p->n, ldc);
+        check_same_bits("in pieces", pieces(t, &t->i8, p, &o, a, b, seed), c, p->m, p->n, ldc);
     }
     free_arrays();
 }
 
-static uint64_t chosen_seed(void) {
-    const char *given = getenv("TEST_SEED");
-    uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
-    printf("# TEST_SEED=%llu\n", (unsigned long long)seed);
-    return seed;
-}
-
-/* Every size from 1 to 67 takes each role. */
 static void sizes_up_to_67_agree(void **state) {
-    uint64_t seed = chosen_seed();
-    for (size_t i = 1; i <= 67; i++) {
-        size_t j = between(&seed, 1, 67), l = between(&seed, 1, 67);
-        int extreme = i % 3 == 0;
-        problem rows = {i, j, l, i % 5, (tw_act)(i % 3), 1, 1, 0, 0, i % 2, extreme};
-        problem columns = {j, i, l, i % 4, (tw_act)(i % 3), 1, 0, 0, 1, i % 2, extreme};
-        problem depth = {l, j, i, i % 3, TW_ACT_ID, 0, 1, 1, 0, 0, extreme};
-        check_problem(&rows, &seed);
-        check_problem(&columns, &seed);
-        check_problem(&depth, &seed);
-    }
+    check_sizes_up_to_67(check_problem);
 }
 
-/* No rows or columns: nothing is written. No K: bias and residual alone. */
+static const tw_narrow *narrow_of(const tw_kernels *t) {
+    return &t->i8;
+}
+
 static void sizes_of_0_are_taken(void **state) {
-    const tw_kernels *tables[TW_KERNELS_MAX];
-    int n_tables = tables_under_test(tables);
-    for (int i = 0; i < n_tables; i++) {
-        const tw_kernels *t = tables[i];
-        size_t panels = panels_of(t, 2);
-        unsigned char *a = bytes(2 * t->i8.row(0)), *b = bytes(panels * t->i8.panel(0));
-        float bias[2] = {1, -2}, *c = array(4), none = 0;
-        CASE("%s: sizes of 0", t->name);
-        t->i8.quantize(&none, 0, NULL, 2, 0, a);
-        t->i8.pack(&none, 0, 2, 0, 0, panels, b);
-        fill_guard(c, 4);
-        tw_gemm_narrow g = {a, b, {.bias = bias, .c = c, .ldc = 2, .n = 2}};
-        t->i8.gemm(&g, 0, 0, 0, panels);
-        g.to.m = 2;
-        t->i8.gemm(&g, 0, 2, 0, 0);
-        for (int j = 0; j < 4; j++)
-            if (!is_guard(c[j])) fail_case("nothing to compute, and element %d is written", j);
-        t->i8.gemm(&g, 0, 2, 0, panels);
-        for (int j = 0; j < 4; j++)
-            if (c[j] != bias[j % 2]) fail_case("element %d is %g", j, (double)c[j]);
-        free_arrays();
-    }
+    check_sizes_of_0(narrow_of);
 }
 
 static void real_shapes_agree(void **state) {
@@ -278,9 +156,10 @@ static void the_product_is_near_the_unquantised(void **state) {
     int n_tables = tables_under_test(tables);
     uint64_t seed = chosen_seed();
     problem p = {9, 35, 300, 0, TW_ACT_ID, 0, 0, 0, 0, 0, 0};
-    operands o = make_operands(&p, &seed);
+    operands o = make_operands(&p, fill_extreme, &seed);
     for (int i = 0; i < n_tables; i++) {
-        unsigned char *b = pack(tables[i], &p, &o, &seed), *a = quantize(tables[i], &p, &o);
+        unsigned char *b = pack(tables[i], &tables[i]->i8, &p, &o, &seed),
+                      *a = quantize(tables[i], &p, &o);
         float *c = new_output(&p, &o);
         tw_gemm_narrow g = describe(&p, &o, a, b, c);
         tables[i]->i8.gemm(&g, 0, p.m, 0, panels_of(tables[i], p.n));
