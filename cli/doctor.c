@@ -156,7 +156,7 @@ static void put_text(doctor *d, const tw_pool *pool, const char *decoders) {
     cli_put_field(b, "instruction set", "%s (best here: %s)%s%s", tw_isa_name(), tw_isa_best(),
                   tw_isa_note() ? "; " : "", tw_isa_note() ? tw_isa_note() : "");
     cli_put_field(b, "TUWEN_CPU", "%s%s", cap && cap[0] ? cap : "not set",
-                  cli_cpu_cap_valid() ? "" : ": none of " CLI_CPU_CAPS "; caps nothing");
+                  tw_isa_cap_valid() ? "" : ": none of " CLI_CPU_CAPS "; caps nothing");
     cli_put_field(b, "processors", "%ld online, %d in the affinity mask",
                   sysconf(_SC_NPROCESSORS_ONLN), affinity_count());
     if (quota > 0)
@@ -186,7 +186,7 @@ static void put_json(doctor *d, const tw_pool *pool, const char *decoders) {
     cli_json_member(b, "isa_best", tw_isa_best());
     cli_json_member(b, "isa_note", tw_isa_note() ? tw_isa_note() : "");
     cli_json_member(b, "TUWEN_CPU", cap ? cap : "");
-    tw_buffer_printf(b, ", \"TUWEN_CPU_valid\": %s", cli_cpu_cap_valid() ? "true" : "false");
+    tw_buffer_printf(b, ", \"TUWEN_CPU_valid\": %s", tw_isa_cap_valid() ? "true" : "false");
     cli_json_number(b, "processors_online", (double)sysconf(_SC_NPROCESSORS_ONLN));
     cli_json_number(b, "processors_affinity", affinity_count());
     tw_buffer_puts(b, ", \"cgroup_quota\": ");

@@ -208,16 +208,6 @@ static tw_status check_compute(const cli_compute *o, tw_error *err) {
     return TW_OK;
 }
 
-bool cli_cpu_cap_valid(void) {
-    static const char *const names[] = {"ref",        "avx2", "avxvnni", "avx512",  "avx512vnni",
-                                        "avx512bf16", "amx",  "neon",    "neondot", "neoni8mm"};
-    const char *cap = getenv("TUWEN_CPU");
-    if (!cap || !cap[0]) return true;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(cap, names[i]) == 0) return true;
-    return false;
-}
-
 /* Why a table that was asked for by name is not in use. */
 static const char *why_lacking(const char *cap) {
     const char *note = tw_isa_note();
@@ -227,7 +217,7 @@ static const char *why_lacking(const char *cap) {
 
 void cli_check_cpu_cap(void) {
     const char *cap = getenv("TUWEN_CPU");
-    if (!cli_cpu_cap_valid())
+    if (!tw_isa_cap_valid())
         cli_error("TUWEN_CPU=%s is none of " CLI_CPU_CAPS " and caps nothing", cap);
     else if (cap && cap[0] && strcmp(cap, tw_isa_name()) != 0)
         cli_error("TUWEN_CPU=%s: %s, %s is used", cap, why_lacking(cap), tw_isa_name());

@@ -103,8 +103,7 @@ void cli_json_recipe(tw_buffer *b, const tw_recipe *recipe);
 
 #define CLI_CPU_CAPS \
     "ref, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx, neon, neondot, neoni8mm"
-/* A warning when TUWEN_CPU names no instruction set. */
+/* A warning when TUWEN_CPU names no instruction set, or one that is not in use here. */
 void cli_check_cpu_cap(void);
-bool cli_cpu_cap_valid(void);
 
 #endif

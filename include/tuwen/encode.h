@@ -197,6 +197,8 @@ TW_API double tw_peak_gflops(tw_pool *pool, tw_dtype precision);
  * environment variable TUWEN_CPU; and of the best this processor has. Static storage. */
 TW_API const char *tw_isa_name(void);
 TW_API const char *tw_isa_best(void);
+/* 1 unless TUWEN_CPU is set to what is no instruction set's name, which caps nothing; else 0. */
+TW_API int tw_isa_cap_valid(void);
 /* Why a better one that this processor has cannot be used here, one line ("amx: …"), or NULL. It may
  * ask the system for what that one needs. Static storage. */
 TW_API const char *tw_isa_note(void);

@@ -137,9 +137,8 @@ typedef struct tw_kernels {
 } tw_kernels;
 
 /* The best table this processor runs, capped by TUWEN_CPU (a table's name); chosen once. An unknown
- * value of TUWEN_CPU means no cap: tw_isa_cap_valid() lets the command complain. */
+ * value of TUWEN_CPU means no cap: tw_isa_cap_valid() tells. */
 const tw_kernels *tw_kernels_get(void);
-int tw_isa_cap_valid(void);
 
 /* Every table this processor runs, from ref up, for tests; returns how many. */
 enum { TW_KERNELS_MAX = 12 }; /* with those that tests add */

@@ -1,28 +1,9 @@
 /* Attention in bf16 of every table that has it, against the same operands, rounded, in f64. */
 #define _GNU_SOURCE
-#include "kernel_support.h"
+#include "attention_support.h"
 #include "tensor/tensor.h"
 
 #include <time.h>
-
-typedef struct head {
-    size_t n_q, n_kv, d, ldq, ldkv, ldo;
-    float scale, *q, *k, *v;
-} head;
-
-static head make_head(size_t n_q, size_t n_kv, size_t d, size_t pad, float sharpness,
-                      uint64_t *seed) {
-    head h = {n_q, n_kv, d, d + pad, d + 2 * pad, d + pad, 1 / sqrtf((float)d), 0, 0, 0};
-    h.q = array((n_q - 1) * h.ldq + d);
-    h.k = array((n_kv - 1) * h.ldkv + d);
-    h.v = array((n_kv - 1) * h.ldkv + d);
-    fill_random(h.q, (n_q - 1) * h.ldq + d, seed);
-    fill_random(h.k, (n_kv - 1) * h.ldkv + d, seed);
-    fill_random(h.v, (n_kv - 1) * h.ldkv + d, seed);
-    for (size_t i = 0; i < (n_q - 1) * h.ldq + d; i++)
-        h.q[i] *= sharpness;
-    return h;
-}
 
 /* What scratch memory held before must not matter. */
 static void attend(const tw_kernels *t, const head *h, size_t begin, size_t end, float *out) {

@@ -1,26 +1,8 @@
 /* Attention, LayerNorm and the small kernels of every table against the reference. */
 #define _GNU_SOURCE
-#include "kernel_support.h"
+#include "attention_support.h"
 
 /* ------------------------------------------------------------------------------ attention */
-
-typedef struct head {
-    size_t n_q, n_kv, d, ldq, ldkv, ldo;
-    float scale, *q, *k, *v;
-} head;
-
-static head make_head(size_t n_q, size_t n_kv, size_t d, size_t pad, uint64_t *seed) {
-    head h = {n_q, n_kv, d, d + pad, d + 2 * pad, d + pad, 1 / sqrtf((float)d), 0, 0, 0};
-    h.q = array((n_q - 1) * h.ldq + d);
-    h.k = array((n_kv - 1) * h.ldkv + d);
-    h.v = array((n_kv - 1) * h.ldkv + d);
-    fill_random(h.q, (n_q - 1) * h.ldq + d, seed);
-    fill_random(h.k, (n_kv - 1) * h.ldkv + d, seed);
-    fill_random(h.v, (n_kv - 1) * h.ldkv + d, seed);
-    for (size_t i = 0; i < (n_q - 1) * h.ldq + d; i++)
-        h.q[i] *= 8; /* so that the softmax is far from flat */
-    return h;
-}
 
 static void attend(const tw_kernels *t, const head *h, size_t begin, size_t end, float *out) {
     float *scratch = scratch_array(t->attention_scratch(end - begin, h->n_kv, h->d));
@@ -75,12 +57,12 @@ static void attention_agrees_with_the_reference(void **state) {
                                        {1, 82, 128},   {60, 300, 1}, {2, 7, 33}};
     uint64_t seed = 4;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        head h = make_head(shapes[i][0], shapes[i][1], shapes[i][2], i % 2 * 5, &seed);
+        head h = make_head(shapes[i][0], shapes[i][1], shapes[i][2], i % 2 * 5, 8, &seed);
         check_head(&h, &seed);
     }
     for (int i = 0; i < 60; i++) {
         head h = make_head(between(&seed, 1, 70), between(&seed, 1, 90), between(&seed, 1, 100),
-                           between(&seed, 0, 9), &seed);
+                           between(&seed, 0, 9), 8, &seed);
         check_head(&h, &seed);
     }
 }

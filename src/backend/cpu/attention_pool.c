@@ -28,11 +28,11 @@ typedef struct pooling {
     size_t slots, attention_room, quantized_room; /* rooms: of a slot, of a head */
 } pooling;
 
-/* Sizes, and how much of what is carved. */
-static pooling plan(tw_backend_state *s, size_t n) {
+/* Sizes, and how much of what is carved; no more. */
+static pooling plan(const tw_backend_state *s, size_t n) {
     const tw_vision_config *v = &s->model->arch.vision;
     size_t side = (size_t)v->image_size / 32;
-    pooling p = {.s = s, .n = n, .hw = side * side, .c = (size_t)v->width * 32};
+    pooling p = {.n = n, .hw = side * side, .c = (size_t)v->width * 32};
     p.n_heads = (size_t)v->n_heads;
     p.slots = TW_MIN(n, (size_t)tw_pool_threads(s->pool));
     p.attention_room = tw_scratch_room(s->kernels->attention_scratch(p.n_heads, p.hw + 1, p.c));
@@ -41,7 +41,7 @@ static pooling plan(tw_backend_state *s, size_t n) {
 }
 
 size_t tw_attention_pool_scratch(const tw_backend_state *s, size_t n) {
-    pooling p = plan((tw_backend_state *)(uintptr_t)s, n);
+    pooling p = plan(s, n);
     return tw_scratch_room(n * (p.hw + 1) * p.c) + 2 * tw_scratch_room(n * p.c) +
            2 * tw_scratch_room(n * p.n_heads * p.c) + p.slots * p.attention_room +
            p.n_heads * p.quantized_room;
@@ -119,6 +119,7 @@ static void answer_task(void *arg, int index) {
 void tw_attention_pool(tw_backend_state *s, const float *maps, size_t n, float *features) {
     const tw_resnet *net = &s->weights->resnet;
     pooling p = plan(s, n);
+    p.s = s;
     p.maps = maps;
     carve(&p);
     tw_product q = {.a = p.tokens,

@@ -84,7 +84,8 @@ static void pack_stored(const pack_job *job, size_t row, size_t n, void *to) {
         pack_floats(job->kernels, job->to->narrow, from, n, job->k, to);
 }
 
-/* The panel of n rows from `row` on; `block` has room for them, or is NULL where they are stored. */
+/* The panel of n rows from `row` on; `block` has room for them, or is NULL where they are stored.
+ */
 static void pack_panel(const pack_job *job, size_t row, size_t n, float *block) {
     float *to =
         (float *)job->to->packed + tw_packed_floats(job->kernels, job->to->narrow, row, job->k);
@@ -165,11 +166,12 @@ static void heads_task(void *arg, int index) {
     heads_job *job = arg;
     size_t n = job->d * job->k;
     const tw_matrix *to = &job->to[index];
-    float *rows = malloc(2 * n * sizeof *rows), *columns = rows + n;
+    float *rows = malloc(2 * n * sizeof *rows);
     if (!rows) {
         atomic_store(&job->out_of_memory, true);
         return;
     }
+    float *columns = rows + n;
     tw_tensor_to_f32_range(job->weight, (size_t)index * n, n, rows);
     for (size_t i = 0; job->transposed && i < n; i++)
         columns[i] = rows[i % job->d * job->k + i / job->d];
